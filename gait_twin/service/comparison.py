@@ -1,0 +1,304 @@
+"""Estimated against true: events, gait parameters and joint coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gait_twin.recording import EventKind, GaitEvent, JointTrajectory, Side, Step, Stride, Truth
+from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, value
+from gait_twin.service.tables import in_shown_units, is_length
+
+if TYPE_CHECKING:
+    from gait_twin.service.analysis import Analysis
+
+EVENT_TOLERANCE_S = 0.05
+"""An event counts as found within this time of the true one."""
+PAIR_TOLERANCE_S = 0.15
+"""Strides and steps are paired when their heel strikes lie this close: parameters of late events still count."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventScore:
+    """How well one kind of event of one side (None: both) was found.
+
+    Attributes
+    ----------
+    error_ms
+        Estimated minus true instant of the found events, ms.
+    """
+
+    kind: EventKind
+    side: Side | None
+    n_true: int
+    n_estimated: int
+    n_found: int
+    error_ms: Spread
+
+    @property
+    def recall(self) -> float:
+        """Found over true, 0-1."""
+        return self.n_found / self.n_true if self.n_true else math.nan
+
+    @property
+    def precision(self) -> float:
+        """Found over estimated, 0-1."""
+        return self.n_found / self.n_estimated if self.n_estimated else math.nan
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, 0-1."""
+        total = self.n_true + self.n_estimated
+        return 2 * self.n_found / total if total else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterScore:
+    """One gait parameter over all strides or steps that have a true partner, in shown units.
+
+    Attributes
+    ----------
+    error
+        Estimated minus true, over `n` pairs.
+    pairs
+        (n, 2) estimated and true values.
+    """
+
+    parameter: Parameter
+    estimated: Spread
+    true: Spread
+    error: Spread
+    pairs: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class JointScore:
+    """One coordinate over the instants that both trajectories have, ° or m.
+
+    Attributes
+    ----------
+    rmse
+        Root mean square of estimated minus true.
+    rmse_aligned
+        The same after a constant offset (the neutral pose taken at calibration) is removed.
+    offset
+        That offset.
+    """
+
+    coordinate: str
+    unit: str
+    n: int
+    rmse: float
+    rmse_aligned: float
+    offset: float
+    true_range: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that could be compared; empty tuples where there was no truth."""
+
+    events: tuple[EventScore, ...]
+    parameters: tuple[ParameterScore, ...]
+    joints: tuple[JointScore, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.parameters or self.joints)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers for ``summary.json``."""
+        return {
+            "events": [
+                {
+                    "event": str(score.kind),
+                    "side": str(score.side) if score.side else "both",
+                    "true": score.n_true,
+                    "estimated": score.n_estimated,
+                    "found": score.n_found,
+                    "tolerance_s": EVENT_TOLERANCE_S,
+                    "f1": score.f1,
+                    "timing_error_mean_ms": score.error_ms.mean,
+                    "timing_error_sd_ms": score.error_ms.sd,
+                }
+                for score in self.events
+            ],
+            "parameters": [
+                {
+                    "parameter": score.parameter.label,
+                    "unit": score.parameter.unit,
+                    "n": score.error.n,
+                    "estimated_mean": score.estimated.mean,
+                    "true_mean": score.true.mean,
+                    "error_mean": score.error.mean,
+                    "error_sd": score.error.sd,
+                }
+                for score in self.parameters
+            ],
+            "joints": [
+                {
+                    "coordinate": score.coordinate,
+                    "unit": score.unit,
+                    "rmse": score.rmse,
+                    "rmse_without_offset": score.rmse_aligned,
+                    "offset": score.offset,
+                }
+                for score in self.joints
+            ],
+        }
+
+
+def match(estimated_s: Sequence[float], true_s: Sequence[float], tolerance_s: float) -> list[tuple[int, int]]:
+    """Pair instants one to one, the closest first, none further apart than `tolerance_s`.
+
+    Returns
+    -------
+    list of (int, int)
+        Indices into `estimated_s` and `true_s`, by the latter.
+    """
+    true = np.asarray(true_s, dtype=float)
+    order = np.argsort(true)
+    candidates = []
+    for i, instant in enumerate(estimated_s):
+        low, high = np.searchsorted(true[order], [instant - tolerance_s, instant + tolerance_s])
+        candidates += [(abs(instant - true[j]), i, int(j)) for j in order[low : high + 1]]
+    pairs: list[tuple[int, int]] = []
+    used_estimated: set[int] = set()
+    used_true: set[int] = set()
+    for distance, i, j in sorted(candidates):
+        # the margin lets two instants that are exactly the tolerance apart match despite rounding
+        if distance <= tolerance_s + 1e-9 and i not in used_estimated and j not in used_true:
+            used_estimated.add(i)
+            used_true.add(j)
+            pairs.append((i, j))
+    return sorted(pairs, key=lambda pair: true[pair[1]])
+
+
+def _score_events(
+    estimated: Sequence[GaitEvent], true: Sequence[GaitEvent], tolerance_s: float
+) -> tuple[EventScore, ...]:
+    scores: list[EventScore] = []
+    for kind in EventKind:
+        errors: list[float] = []
+        counts = np.zeros(3, dtype=int)
+        for side in Side:
+            found = [event.time_s for event in estimated if event.kind is kind and event.side is side]
+            wanted = [event.time_s for event in true if event.kind is kind and event.side is side]
+            if not wanted:
+                continue  # the reference does not say anything about this foot
+            pairs = match(found, wanted, tolerance_s)
+            errors += [1000 * (found[i] - wanted[j]) for i, j in pairs]
+            counts += (len(wanted), len(found), len(pairs))
+        if counts[0]:
+            n_true, n_estimated, n_found = map(int, counts)
+            scores.append(EventScore(kind, None, n_true, n_estimated, n_found, Spread.of(errors)))
+    return tuple(scores)
+
+
+def _pair(estimated: Sequence[Any], true: Sequence[Any], instant: str) -> list[tuple[Any, Any]]:
+    """Strides or steps of the same side whose instants agree."""
+    pairs: list[tuple[Any, Any]] = []
+    for side in Side:
+        ours = [item for item in estimated if item.side is side]
+        theirs = [item for item in true if item.side is side]
+        times = [getattr(item, instant) for item in ours], [getattr(item, instant) for item in theirs]
+        pairs += [(ours[i], theirs[j]) for i, j in match(*times, PAIR_TOLERANCE_S)]
+    return pairs
+
+
+def _score_parameters(
+    strides: Sequence[Stride], steps: Sequence[Step], truth: Truth
+) -> tuple[ParameterScore, ...]:
+    # a stride with a missed heel strike ends where a true one does but begins elsewhere: not the same stride
+    stride_pairs = [
+        (ours, theirs)
+        for ours, theirs in _pair(strides, truth.strides, "end_s")
+        if abs(ours.start_s - theirs.start_s) <= PAIR_TOLERANCE_S
+    ]
+    step_pairs = _pair(steps, truth.steps, "time_s")
+    scores = []
+    for parameter in PARAMETERS:
+        candidates = step_pairs if parameter.of_step else stride_pairs
+        values = np.array(
+            [(value(ours, parameter), value(theirs, parameter)) for ours, theirs in candidates]
+        ).reshape(-1, 2)
+        known = values[np.isfinite(values).all(axis=1)]
+        if len(known):
+            scores.append(
+                ParameterScore(
+                    parameter,
+                    Spread.of(known[:, 0]),
+                    Spread.of(known[:, 1]),
+                    Spread.of(known[:, 0] - known[:, 1]),
+                    known,
+                )
+            )
+    return tuple(scores)
+
+
+def score_joints(estimated: JointTrajectory, true: JointTrajectory) -> tuple[JointScore, ...]:
+    """Compare the coordinates that both trajectories name, at the estimate's instants within the truth's."""
+    inside = (estimated.time_s >= true.time_s[0]) & (estimated.time_s <= true.time_s[-1])
+    ours, theirs = in_shown_units(estimated)[inside], in_shown_units(true)
+    scores = []
+    for column, name in enumerate(estimated.coordinates):
+        if name not in true.coordinates:
+            continue
+        reference = theirs[:, true.coordinates.index(name)]
+        length = is_length(name)
+        if not length:
+            reference = np.degrees(np.unwrap(np.radians(reference)))  # so that it can be interpolated
+        wanted = np.interp(estimated.time_s[inside], true.time_s, reference)
+        error = ours[:, column] - wanted
+        error = error[np.isfinite(error)]
+        if len(error):
+            if not length:  # whole turns between the two are no error
+                error = np.degrees(np.unwrap(np.radians(error)))
+                error -= 360.0 * np.round(error.mean() / 360.0)
+            offset = float(error.mean())
+            scores.append(
+                JointScore(
+                    coordinate=name,
+                    unit="m" if length else "°",
+                    n=len(error),
+                    rmse=float(np.sqrt(np.mean(error**2))),
+                    rmse_aligned=float(error.std()),
+                    offset=offset,
+                    true_range=float(np.ptp(wanted)),
+                )
+            )
+    return tuple(scores)
+
+
+def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
+    """Compare an analysis with what is known to be true of its recording.
+
+    Parameters
+    ----------
+    analysis
+        What was estimated.
+    truth
+        Reference on the recording's clock; by default the one that the recording brings along.
+
+    Returns
+    -------
+    Comparison
+        Empty (and false) when there is no truth. Only strides and steps with a true partner within
+        `PAIR_TOLERANCE_S` enter the parameters; what was missed shows in the events.
+    """
+    truth = truth or analysis.recording.truth
+    if truth is None:
+        return Comparison((), (), ())
+    joints: tuple[JointScore, ...] = ()
+    if analysis.joints is not None and truth.joints is not None and len(truth.joints.time_s):
+        joints = score_joints(analysis.joints, truth.joints)
+    return Comparison(
+        _score_events(analysis.events, truth.events, EVENT_TOLERANCE_S),
+        _score_parameters(analysis.strides, analysis.steps, truth),
+        joints,
+    )
+
+
