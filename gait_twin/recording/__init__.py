@@ -2,7 +2,14 @@
 
 from gait_twin.recording.frames import BodyFrames, SlotStatus
 from gait_twin.recording.gait import EventKind, FootPose, GaitEvent, GaitPhase, Step, Stride, TwinState
-from gait_twin.recording.recording import ImuStream, JointTrajectory, Recording, Subject, Truth
+from gait_twin.recording.recording import (
+    FootTrajectory,
+    ImuStream,
+    JointTrajectory,
+    Recording,
+    Subject,
+    Truth,
+)
 from gait_twin.recording.segments import SEGMENTS, Side
 
 __all__ = [
@@ -10,6 +17,7 @@ __all__ = [
     "BodyFrames",
     "EventKind",
     "FootPose",
+    "FootTrajectory",
     "GaitEvent",
     "GaitPhase",
     "ImuStream",

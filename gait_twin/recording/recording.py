@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.recording.gait import GaitEvent, Step, Stride
+from gait_twin.recording.segments import Side
 
 FloatArray = NDArray[np.float64]
 
@@ -81,6 +82,22 @@ class JointTrajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class FootTrajectory:
+    """Where a foot's sensor was, as a reference system saw it.
+
+    Attributes
+    ----------
+    time_s
+        (n,) s since the recording's first sample.
+    position_m
+        (n, 3) in the reference system's own z-up frame, m.
+    """
+
+    time_s: FloatArray
+    position_m: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """What is known of a recording from elsewhere: labels, a reference system, the simulation itself."""
 
@@ -88,6 +105,7 @@ class Truth:
     strides: tuple[Stride, ...] = ()
     steps: tuple[Step, ...] = ()
     joints: JointTrajectory | None = None
+    foot_positions: dict[Side, FootTrajectory] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
