@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,14 @@ X, Y, Z = np.eye(3)
 FORWARD_LIMIT_M = 1000.0
 TURN_LIMIT_RAD = 1000.0
 """The pelvis may walk and turn as far as anyone walks."""
+
+ALIASES = {
+    "torso": ("thorax", "trunk"),
+    "femur": ("thigh",),
+    "tibia": ("shank",),
+    "calcn": ("foot", "calcaneus"),
+}
+"""Other body names in published models."""
 
 
 def build_default_model(height_m: float, mass_kg: float) -> opensim.Model:
@@ -57,6 +67,96 @@ def build_default_model(height_m: float, mass_kg: float) -> opensim.Model:
         if not low <= value <= high:
             raise InputError(f"Body {name} is {value} {unit}; give a value from {low:g} to {high:g} {unit}.")
     return _Builder(height_m, mass_kg).build()
+
+
+def load_model(path: str | Path) -> opensim.Model:
+    """A user's model for kinematics: as in the file, without its muscles.
+
+    Parameters
+    ----------
+    path
+        An ``.osim`` file. Meshes that it names need not be there.
+
+    Returns
+    -------
+    opensim.Model
+        Connected, without muscles; ``initSystem`` is the caller's.
+
+    Raises
+    ------
+    InputError
+        No such file, not XML, not an OpenSim model, or a model that OpenSim cannot set up.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no model file {path}; give the path of an .osim file.")
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not an OpenSim model: it is not XML ({error}).") from None
+    if root.tag != "OpenSimDocument" or root.find("Model") is None:
+        raise InputError(f"{path} is not an OpenSim model: it holds <{root.tag}>, not <OpenSimDocument> with a <Model>.")
+    try:
+        processor = opensim.ModelProcessor(str(path))
+        processor.append(opensim.ModOpRemoveMuscles())
+        model = processor.process()
+        model.finalizeConnections()
+        model.initSystem()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split("Thrown at")[0].split())
+        raise InputError(f"OpenSim cannot set up the model {path}: {reason}") from None
+    return model
+
+
+def map_segments(model: opensim.Model, segments: Iterable[str], names: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
+    """Bodies of a model that carry the named segments.
+
+    Parameters
+    ----------
+    model
+        Any model.
+    segments
+        Segment names, of `SEGMENTS`.
+    names
+        ``"segment=body"`` for models with other body names.
+
+    Returns
+    -------
+    bodies : dict
+        Body of each segment that was found.
+    notices : list of str
+        A sentence for each that was not.
+
+    Raises
+    ------
+    InputError
+        An entry of `names` that is malformed, or names a segment or body that does not exist.
+    """
+    body_set = model.getBodySet()
+    available = [body_set.get(i).getName() for i in range(body_set.getSize())]
+    lookup = {name.lower(): name for name in available}
+    given: dict[str, str] = {}
+    for entry in names:
+        segment, _, name = (part.strip() for part in entry.partition("="))
+        if segment not in SEGMENTS:
+            raise InputError(f"Body name {entry!r}: {segment!r} is not a segment; choose one of {', '.join(SEGMENTS)}.")
+        if name not in available:
+            raise InputError(f"Body name {entry!r}: the model has no body {name!r}; it has {', '.join(available)}.")
+        given[segment] = name
+    bodies: dict[str, str] = {}
+    notices: list[str] = []
+    for segment in segments:
+        stem, _, side = segment.partition("_")
+        aliases = [f"{alias}_{side}" if side else alias for alias in (stem, *ALIASES.get(stem, ()))]
+        name = given.get(segment) or next((lookup[a] for a in aliases if a in lookup), None)
+        if name:
+            bodies[segment] = name
+        else:
+            notices.append(
+                f"The model has no body for the sensor on {segment}, which is not used; name one with {segment}=BODY "
+                f"out of {', '.join(available)}."
+            )
+    return bodies, notices
 
 
 class _Builder:
