@@ -1,8 +1,8 @@
 """`pip install .`: the library for a notebook, without ROS 2. Nodes and messages come with colcon or `make`."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 

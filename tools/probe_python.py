@@ -3,12 +3,13 @@
 Run by setup.sh with whatever Python it finds, so this has to parse under old ones too.
 Argument `ros`: it must also be able to import the rclpy of the ROS 2 that is sourced.
 """
+
 import platform
 import struct
 import sys
 
 
-def problem():
+def problem():  # type: ignore[no-untyped-def]  # no annotations under Python 2
     version = "%d.%d" % sys.version_info[:2]
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         return "is Python %s, and gait_twin needs 3.11, 3.12 or 3.13 (OpenSim has no other)." % version
@@ -23,9 +24,7 @@ def problem():
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        return (
-            "lacks the venv module; install it: sudo apt install python%s-venv (Debian and Ubuntu)." % version
-        )
+        return "lacks the venv module; install it: sudo apt install python%s-venv (Debian and Ubuntu)." % version
     if "ros" in sys.argv[1:]:
         try:
             import rclpy  # noqa: F401  # loads the compiled part, which is made for one version of Python
@@ -35,7 +34,7 @@ def problem():
 
 
 if __name__ == "__main__":
-    found = problem()
+    found = problem()  # type: ignore[no-untyped-call]
     if found:
         print(found)
     sys.exit(1 if found else 0)

@@ -178,9 +178,7 @@ def python_headers(env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         if shutil.which("apt-get") and shutil.which("dpkg-deb"):
-            subprocess.run(
-                ["apt-get", "download", package], cwd=target, env=env, check=False, capture_output=True
-            )
+            subprocess.run(["apt-get", "download", package], cwd=target, env=env, check=False, capture_output=True)
             for deb in target.glob("*.deb"):
                 subprocess.run(["dpkg-deb", "-x", str(deb), str(target)], check=False, capture_output=True)
     if not (include / f"python{version}" / "Python.h").is_file():
@@ -195,9 +193,7 @@ def python_headers(env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
 def usable(state: State, python: str | None, ros: dict[str, list[str]] | None) -> str | None:
     """Return why the .venv that is there cannot be kept, None if it can."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    version = ask(
-        [venv_python(), "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], env
-    )
+    version = ask([venv_python(), "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], env)
     if version is None:
         return "its Python does not run any more"
     if not site_packages(version).is_dir():
@@ -241,7 +237,9 @@ def relocate(old: str) -> None:
     places = [VENV / "pyvenv.cfg", *VENV.glob("*.sh"), *VENV.glob("*.bash"), *VENV.glob("*.py")]
     for folder in ("bin", "share", "lib/cmake", "lib/pkgconfig", "etc"):
         places += (VENV / folder).rglob("*")
-    first_line = re.compile(rb"\A#!(?:/bin/sh\n'''exec' )?\"?" + re.escape(old.encode()) + rb"(/bin/[^\s\"]+)[^\n]*\n(?:' '''\n)?")
+    first_line = re.compile(
+        rb"\A#!(?:/bin/sh\n'''exec' )?\"?" + re.escape(old.encode()) + rb"(/bin/[^\s\"]+)[^\n]*\n(?:' '''\n)?"
+    )
     for path in places:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > 2**20:
             continue
@@ -269,12 +267,34 @@ def install_packages(ros: dict[str, list[str]] | None, env: dict[str, str]) -> N
     wanted.write_text("\n".join(lines) + "\n")
     count = sum("==" in line for line in lines)
     say(f"packages: {count} from requirements.lock (2 GB; a first time takes a few minutes)")
-    run(
-        [venv_python(), "-I", "-m", "pip", "install", "--no-warn-script-location", "--requirement", wanted],
-        env,
+    command: list[str | Path] = [
+        venv_python(), "-I", "-m", "pip", "install", "--no-warn-script-location", "--requirement", wanted,
+    ]  # fmt: skip
+    why = (
         "pip could not install the packages; what it says is above. "
-        "It may well be the network: `make` again takes up where it stopped",
+        "It may well be the network: `make` again takes up where it stopped"
     )
+    if sys.stdout.isatty():
+        run(command, env, why)
+        return
+    # Into a log: not pip's three lines a package, but what it is at.
+    pip = subprocess.Popen(
+        [str(part) for part in command], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert pip.stdout is not None
+    output = []
+    seen = 0
+    for line in pip.stdout:
+        output.append(line)
+        if line.startswith(("Collecting ", "Processing ", "Requirement already")):
+            seen += 1
+            if seen % 50 == 0:
+                say(f"packages: {seen} of {count} looked at")
+        elif line.startswith("Installing collected"):
+            say(f"packages: unpacking {line.count(',') + 1}")
+    if pip.wait() != 0:
+        print(*output[-40:], sep="", flush=True)
+        fail(f"{why} (exit code {pip.returncode}).")
 
 
 def repair_wheels(version: str, env: dict[str, str]) -> None:
@@ -305,7 +325,7 @@ def activate(version: str, ros: dict[str, list[str]] | None) -> None:
         python = [f"{own}/lib/python{version}/site-packages"]
         # On Debian and Ubuntu ament installs where the distribution's Python has its packages.
         python += [
-            os.path.join(own, found.relative_to(INSTALL / "gait_twin"))
+            f"{own}/{found.relative_to(INSTALL / 'gait_twin')}"
             for found in (INSTALL / "gait_twin").glob(f"*/lib/python{version}/dist-packages")
         ]
         python = [entry for entry in python if (VENV / entry).is_dir()]
@@ -332,9 +352,7 @@ def activate(version: str, ros: dict[str, list[str]] | None) -> None:
 def nodes() -> list[str]:
     has_main = re.compile(r"^def main\(", re.MULTILINE)
     folder = ROOT / "gait_twin" / "nodes"
-    return sorted(
-        path.name for path in folder.glob("[a-z]*.py") if has_main.search(path.read_text(errors="replace"))
-    )
+    return sorted(path.name for path in folder.glob("[a-z]*.py") if has_main.search(path.read_text(errors="replace")))
 
 
 def build_inputs() -> dict[str, str]:
@@ -375,8 +393,8 @@ def build(state: State, version: str, ros: dict[str, list[str]] | None, env: dic
     packages = [ROOT] + ([ROOT / "tools" / "tf2_msgs"] if ros is None else [])
     say(f"colcon: building {', '.join('gait_twin, gait_twin_msgs' if p == ROOT else p.name for p in packages)}")
     command: list[str | Path] = [
-        venv_python(), VENV / "bin" / "colcon", "--log-base", ROOT / "build" / "colcon-log", "build",
-        "--base-paths", *packages, "--build-base", BUILD, "--install-base", base,
+        venv_python(), VENV / "bin" / "colcon", "--log-level", "error", "--log-base", ROOT / "build" / "colcon-log",
+        "build", "--base-paths", *packages, "--build-base", BUILD, "--install-base", base,
     ]  # fmt: skip
     if ros is None:
         command.append("--merge-install")
@@ -404,7 +422,11 @@ def build(state: State, version: str, ros: dict[str, list[str]] | None, env: dic
 
 
 def check_result(env: dict[str, str]) -> None:
-    bare = {name: value for name, value in env.items() if not name.endswith("PREFIX_PATH") and name not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
+    bare = {
+        name: value
+        for name, value in env.items()
+        if not name.endswith("PREFIX_PATH") and name not in ("LD_LIBRARY_PATH", "PYTHONPATH")
+    }
     code = "import rclpy, gait_twin_msgs.msg as m, gait_twin; m.__dict__"
     result = subprocess.run(
         [str(venv_python()), "-c", code], env=bare, cwd="/", capture_output=True, text=True, check=False

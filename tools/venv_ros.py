@@ -36,9 +36,7 @@ def _prepare() -> None:
     foreign = [
         prefix
         for prefix in _entries("AMENT_PREFIX_PATH")
-        if prefix not in own["AMENT_PREFIX_PATH"]
-        and WHEELS
-        and os.path.isdir(os.path.join(prefix, "share", "rclpy"))
+        if prefix not in own["AMENT_PREFIX_PATH"] and WHEELS and os.path.isdir(os.path.join(prefix, "share", "rclpy"))
     ]
     again = False
     for variable, needed in own.items():
