@@ -1,0 +1,6 @@
+"""Gait events and phase of each foot from its inertial sensor, streaming."""
+
+from gait_twin.events.detector import EventDetector
+from gait_twin.events.settings import DetectorSettings
+
+__all__ = ["DetectorSettings", "EventDetector"]

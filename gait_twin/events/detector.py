@@ -1,0 +1,64 @@
+"""Gait events and phases of both feet from frames of their sensors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gait_twin.events.classical import ClassicalDetector
+from gait_twin.events.phase import PhasePredictor
+from gait_twin.events.settings import DetectorSettings
+from gait_twin.recording import BodyFrames, GaitEvent, GaitPhase, Side, SlotStatus
+
+
+class EventDetector:
+    """Finds heel strikes and toe-offs of each foot that wears a sensor, and predicts its phase.
+
+    Each foot (`calcn_l`, `calcn_r`) has its own detector; a foot without a sensor has no events and its
+    phase says `walking=False`. What comes out does not depend on how frames are cut into blocks.
+
+    Parameters
+    ----------
+    settings
+        Thresholds; defaults when None.
+    """
+
+    def __init__(self, settings: DetectorSettings | None = None) -> None:
+        settings = settings or DetectorSettings()
+        self._feet = {side: ClassicalDetector(side, settings) for side in Side}
+        self._phases = {side: PhasePredictor(side, settings) for side in Side}
+
+    def update(self, frames: BodyFrames) -> tuple[list[GaitEvent], list[GaitPhase]]:
+        """Take the next frames.
+
+        Parameters
+        ----------
+        frames
+            n frames that follow those given before.
+
+        Returns
+        -------
+        events
+            Those that became known with these frames, in the order of becoming known.
+        phases
+            2n: left and right of each frame.
+        """
+        found: list[GaitEvent] = []
+        sides: list[list[GaitPhase]] = []
+        times_s = frames.time_s.tolist()
+        for side in Side:
+            events: list[GaitEvent] = []
+            if side.foot in frames.segments:
+                column = frames.segments.index(side.foot)
+                valid = (frames.status[:, column] & SlotStatus.VALID) != 0
+                gyr = frames.gyr_radps[:, column]
+                if not valid.all():
+                    gyr = np.where(valid[:, None], gyr, np.nan)
+                events = self._feet[side].update(frames.time_s, frames.acc_mps2[:, column], gyr)
+            found += events
+            sides.append(self._phases[side].update(times_s, events))
+        found.sort(key=lambda event: event.time_s + event.delay_s)
+        return found, [phase for pair in zip(*sides, strict=True) for phase in pair]
+
+    def flush(self) -> tuple[list[GaitEvent], list[GaitPhase]]:
+        """End of the stream: nothing waits in this detector, so that both lists are empty."""
+        return [], []
