@@ -1,0 +1,342 @@
+"""Sensor-to-segment calibration: standing gives the inclination of each sensor, walking its heading.
+
+With q(t) the sensor's orientation, q0 that in quiet standing, psi the angle of the person's forward
+direction in the sensor's own world while standing, C the standing orientation of every body (OpenSim axes in
+the z-up world) and phi the person's heading at that standing (0 for the first one)::
+
+    body(t) = Rz(phi - psi) q(t) q0^-1 Rz(psi) C
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.recording import SlotStatus
+from gait_twin.recording.axes import (
+    OPENSIM_TO_ROS_QUAT_WXYZ,
+    quat_about_z,
+    quat_conjugate,
+    quat_multiply,
+    quat_rotate,
+)
+from gait_twin.sensing.calibration import Calibration, SegmentCalibration
+from gait_twin.sensing.heading import HeadingEstimate, leg_heading, pooled, trunk_heading
+from gait_twin.sensing.memory import FrameMemory
+from gait_twin.sensing.orientation import heading_of
+from gait_twin.sensing.settings import HubSettings
+from gait_twin.sensing.standing import GRAVITY_MPS2, Stillness, mean_orientation, stillness
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+EVERY_S = 0.1
+"""Standing is looked for, and realignment judged, so often, s; walking five times less often."""
+MEMORY_S = 20.0
+"""Walking is remembered so long for the heading, s."""
+ALMOST_S = 3.0
+"""All sensors but one still for so long: the one is left out, s."""
+PATIENCE_S = 20.0
+"""Without standing after so long, the person is told, s."""
+SYSTEMATIC_RAD = np.radians(8.0)
+"""Spread of single segments' forward directions about the body's (toe-out, soft tissue)."""
+
+
+class BodyCalibrator:
+    """Finds the calibration on the hub's frames and applies it to them; each frame sees only its past."""
+
+    def __init__(self, segments: tuple[str, ...], settings: HubSettings) -> None:
+        k = len(segments)
+        self._segments, self._settings = segments, settings
+        self._rate_hz = settings.frame_rate_hz
+        self._every = max(1, round(EVERY_S * self._rate_hz))
+        self._rest_frames = max(2, round(settings.rest_time_s * self._rate_hz))
+        self._memory = FrameMemory(max(self._rest_frames, round(MEMORY_S * self._rate_hz)), k)
+        self._forward = settings.forward_axes()
+        self._found: dict[str, SegmentCalibration] = {s: SegmentCalibration() for s in segments}
+        self._static_inverse = np.tile([1.0, 0.0, 0.0, 0.0], (k, 1))
+        self._psi, self._phi = np.zeros(k), np.zeros(k)
+        self._scale = np.ones(k)
+        self._calibrated, self._known, self._adrift = np.zeros(k, bool), np.zeros(k, bool), np.zeros(k, bool)
+        self._epoch = np.full(k, np.nan)
+        self._shared = np.zeros(k, bool)
+        self._seen = np.zeros(k, bool)
+        self._restless = np.zeros(k, int)
+        self._almost = 0
+        self._frames = 0
+        self._first_s = float("nan")
+        self._rest_s = (float("nan"), float("nan"))
+        self._remarks: dict[str, str] = {}
+
+    # ---- streaming
+
+    def new_timeline(self) -> None:
+        """The next frames do not follow the last ones in time."""
+        self._memory.clear()
+        self._almost = 0
+
+    def update(
+        self, time_s: FloatArray, values: FloatArray, status: NDArray[np.int64], shared: BoolArray
+    ) -> FloatArray:
+        """Body orientations of n consecutive frames; sets CALIBRATED and HEADING in `status`.
+
+        Parameters
+        ----------
+        time_s, values, status
+            (n,), (n, k, 11) as `SensorStream.on_grid` gives, (n, k).
+        shared
+            (k,) orientation is in an earth frame that such sensors share.
+
+        Returns
+        -------
+        (n, k, 4); NaN before calibration.
+        """
+        body = np.empty((*status.shape, 4))
+        self._shared = shared
+        if len(time_s) and np.isnan(self._first_s):
+            self._first_s = float(time_s[0])
+        i = 0
+        while i < len(time_s):
+            j = min(len(time_s), i + self._every - self._frames % self._every)
+            rows = slice(i, j)
+            self._watch_gaps(time_s[rows], values[rows])
+            body[rows] = self._apply(values[rows], status[rows])
+            self._memory.append(time_s[rows], values[rows], status[rows])
+            self._frames += j - i
+            if self._frames % self._every == 0:
+                self._look()
+            i = j
+        return body
+
+    def _apply(self, values: FloatArray, status: NDArray[np.int64]) -> FloatArray:
+        left = quat_about_z(self._phi - self._psi)
+        right = quat_multiply(quat_multiply(self._static_inverse, quat_about_z(self._psi)), OPENSIM_TO_ROS_QUAT_WXYZ)
+        body = quat_multiply(left, quat_multiply(values[..., 6:10], right))
+        body[:, ~self._calibrated] = np.nan
+        oriented = (status & int(SlotStatus.ORIENTED)) != 0
+        status |= np.where(oriented & self._calibrated, int(SlotStatus.CALIBRATED), 0)
+        known = oriented & self._calibrated & self._known & ~self._adrift
+        status |= np.where(known, int(SlotStatus.HEADING), 0)
+        return body
+
+    def _look(self) -> None:
+        self._seen |= np.isfinite(self._memory.values(self._every)[..., 0]).any(axis=0)
+        if not self._calibrated[self._seen].all():
+            self._look_for_standing()
+        if self._adrift.any():
+            self._realign()
+        if self._frames % (5 * self._every) == 0 and not self._known[self._calibrated].all():
+            self._look_for_walking()
+
+    # ---- standing
+
+    def _look_for_standing(self) -> None:
+        n, settings = self._rest_frames, self._settings
+        time = self._memory.time(n)
+        if len(time) < n:
+            return
+        start = float(time[0])
+        by_hand = settings.rest_at_s >= 0.0 and not self._calibrated.any()
+        if by_hand and start < self._first_s + settings.rest_at_s - 0.5 / self._rate_hz:
+            return
+        values, status = self._memory.values(n), self._memory.status(n)
+        found = stillness(values[..., :3], values[..., 3:6], (status & int(SlotStatus.ORIENTED)) != 0)
+        moving = found.present & ~found.still
+        self._restless[moving] += 1
+        self._almost = self._almost + 1 if moving.sum() <= (1 if found.present.sum() >= 3 else 0) else 0
+        quiet = found.present.any() and not moving.any()
+        if by_hand:
+            # the person vouches for this instant
+            chosen = found.present
+        elif quiet or self._almost * EVERY_S >= ALMOST_S:
+            chosen = found.gravity_ok
+        else:
+            return
+        for i in np.flatnonzero(chosen & ~self._calibrated).tolist():
+            self._stand(i, start, float(time[-1]), values[:, i], found)
+        for i in np.flatnonzero(found.still & ~found.gravity_ok & ~self._calibrated).tolist():
+            self._remarks[self._segments[i]] = (
+                f"{self._segments[i]} shows {found.gravity_mps2[i]:.1f} m/s^2 at rest instead of 9.8 and stays "
+                "uncalibrated: check its unit and range."
+            )
+        if by_hand and moving.any():
+            names = ", ".join(np.array(self._segments)[moving])
+            self._remarks["given"] = f"In the standing given at {start:.2f} s these sensors moved: {names}."
+
+    def _stand(self, i: int, start_s: float, end_s: float, values: FloatArray, found: Stillness) -> None:
+        mean, spread = mean_orientation(values[:, 6:10])
+        name = self._segments[i]
+        first = not self._calibrated.any() or start_s == self._rest_s[0]
+        if np.isnan(self._rest_s[0]):
+            self._rest_s = (start_s, end_s)
+        self._phi[i] = 0.0 if first else self._heading_of_others(i, self._rest_frames)
+        self._static_inverse[i] = quat_conjugate(mean)
+        self._scale[i] = found.gravity_mps2[i] / GRAVITY_MPS2
+        self._calibrated[i] = True
+        self._epoch[i] = values[-1, 10]
+        self._remarks.pop(name, None)
+        if not first and start_s > self._rest_s[1]:
+            self._remarks[name] = f"{name} was calibrated in a later standing, at {start_s:.1f} s."
+        bias = np.nanmean(values[:, 3:6], axis=0)
+        self._found[name] = SegmentCalibration(
+            True, start_s, float(np.degrees(spread)), float(found.gravity_mps2[i]),
+            (float(bias[0]), float(bias[1]), float(bias[2])),
+        )  # fmt: skip
+        if name in self._forward:
+            x, y, _ = quat_rotate(mean, self._forward[name])
+            if np.hypot(x, y) < 0.5:
+                self._remarks[f"mounting {name}"] = (
+                    f"The mounting of {name} names an axis that is nearly vertical in standing; "
+                    "its forward direction is found from walking instead."
+                )
+            else:
+                self._set_heading(i, HeadingEstimate(float(np.arctan2(y, x)), 0.0, 0), "mounting")
+        elif self._shared[i] and (self._known & self._shared & self._calibrated).any():
+            like = int(np.flatnonzero(self._known & self._shared)[0])
+            angle = self._psi[like] - self._phi[like] + self._phi[i]
+            sd = np.radians(self._found[self._segments[like]].heading_sd_deg)
+            self._set_heading(i, HeadingEstimate(float(angle), float(sd), 0), "shared")
+
+    # ---- walking
+
+    def _set_heading(self, i: int, estimate: HeadingEstimate, source: str) -> None:
+        self._psi[i] = estimate.angle_rad
+        self._known[i] = True
+        name = self._segments[i]
+        self._found[name] = replace(
+            self._found[name],
+            heading_known=True,
+            heading_deg=float(np.degrees(np.angle(np.exp(1j * estimate.angle_rad)))),
+            heading_sd_deg=float(np.degrees(estimate.sd_rad)),
+            heading_from=source,
+        )
+
+    def _look_for_walking(self) -> None:
+        time = self._memory.time(None)
+        since = max(f.rest_start_s for f in self._found.values() if f.calibrated) + self._settings.rest_time_s
+        values = self._memory.values(None)[np.searchsorted(time, since) :]
+        estimates: dict[int, HeadingEstimate] = {}
+        for i in np.flatnonzero(self._calibrated & ~self._known).tolist():
+            estimate = self._estimate(i, values[:, i])
+            if estimate is None:
+                continue
+            estimates[i] = estimate
+            if not self._shared[i] and _enough(estimate, self._is_trunk(i)):
+                self._set_heading(i, estimate, "walking")
+        together = [i for i in estimates if self._shared[i] and estimates[i].sd_rad < np.radians(20.0)]
+        wanted = self._calibrated & ~self._known & self._shared
+        if not together or len(together) < 0.5 * wanted.sum():
+            return
+        now = [replace(estimates[i], angle_rad=estimates[i].angle_rad - self._phi[i]) for i in together]
+        pool = pooled(now, SYSTEMATIC_RAD)
+        swings = max((estimates[i].cycles for i in together if not self._is_trunk(i)), default=pool.cycles)
+        if swings >= 3 and pool.sd_rad < (np.radians(5.0) if len(together) > 2 else np.radians(10.0)):
+            for i in np.flatnonzero(wanted).tolist():
+                own = HeadingEstimate(pool.angle_rad + self._phi[i], pool.sd_rad, pool.cycles)
+                self._set_heading(i, own, "shared")
+
+    def _is_trunk(self, i: int) -> bool:
+        return self._segments[i] in ("pelvis", "torso")
+
+    def _estimate(self, i: int, values: FloatArray) -> HeadingEstimate | None:
+        static = quat_conjugate(self._static_inverse[i])
+        acc = quat_rotate(values[:, 6:10], values[:, :3]) / self._scale[i]
+        acc[:, 2] -= GRAVITY_MPS2
+        yaw = heading_of(quat_multiply(values[:, 6:10], self._static_inverse[i]))
+        if self._is_trunk(i):
+            return trunk_heading(acc, yaw, self._rate_hz)
+        foot = self._segments[i].startswith("calcn")
+        return leg_heading(quat_rotate(static, values[:, 3:6]), acc, yaw, self._rate_hz, foot)
+
+    # ---- gaps
+
+    def _watch_gaps(self, time_s: FloatArray, values: FloatArray) -> None:
+        """An orientation that started anew after a long gap has lost its heading against the others'."""
+        epoch = values[..., 10]
+        for i in np.flatnonzero(self._calibrated & ~self._shared).tolist():
+            restarted = np.flatnonzero(epoch[:, i] > self._epoch[i])
+            if len(restarted):
+                name = self._segments[i]
+                self._epoch[i] = np.nanmax(epoch[:, i])
+                self._adrift[i] = True
+                self._remarks[f"gap {name}"] = (
+                    f"{name} was silent until {time_s[restarted[0]]:.2f} s; its heading is being aligned anew "
+                    "to the other segments'."
+                )
+
+    def _realign(self) -> None:
+        n = max(2, round(self._rate_hz))
+        for i in np.flatnonzero(self._adrift).tolist():
+            oriented = (self._memory.status(n)[:, i] & int(SlotStatus.ORIENTED)) != 0
+            if len(oriented) < n or not oriented.all():
+                continue
+            own = self._mean_heading(i, n)
+            others = self._heading_of_others(i, n)
+            if np.isnan(others):
+                others = own + self._phi[i]  # alone: there is nothing to align to
+            self._phi[i] = others - own
+            self._adrift[i] = False
+            name = self._segments[i]
+            self._remarks[f"gap {name}"] = (
+                f"{name} lost its heading in a gap and was aligned to the other segments at "
+                f"{self._memory.time(1)[0]:.1f} s."
+            )
+
+    def _mean_heading(self, i: int, n: int) -> float:
+        """Mean heading of segment i since its standing, over the last n frames, rad."""
+        turned = heading_of(quat_multiply(self._memory.values(n)[:, i, 6:10], self._static_inverse[i]))
+        return float(np.angle(np.nanmean(np.exp(1j * turned))))
+
+    def _heading_of_others(self, i: int, n: int) -> float:
+        headings = [
+            self._mean_heading(j, n) + self._phi[j]
+            for j in np.flatnonzero(self._calibrated & ~self._adrift).tolist()
+            if j != i and np.isfinite(self._memory.values(n)[:, j, 6]).any()
+        ]
+        return float(np.angle(np.mean(np.exp(1j * np.array(headings))))) if headings else float("nan")
+
+    # ---- report
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was found so far."""
+        return Calibration(dict(self._found), *self._rest_s, tuple(self._notices()))
+
+    def _notices(self) -> list[str]:
+        names = np.array(self._segments)
+        notices = list(self._remarks.values())
+        elapsed = self._frames / self._rate_hz
+        if not self._calibrated.any():
+            if elapsed >= PATIENCE_S or (self._frames and not self._seen.any()):
+                worst = names[np.argsort(-self._restless)][: max(1, int((self._restless > 0).sum() > 1) + 1)]
+                why = f"{' and '.join(worst)} moved most" if self._restless.any() else "no sensor has settled"
+                notices.append(
+                    f"No quiet standing found in the first {elapsed:.0f} s: {why}; stand still for "
+                    f"{self._settings.rest_time_s:g} s."
+                )
+            return notices
+        for i in np.flatnonzero(~self._calibrated).tolist():
+            name = names[i]
+            if name in self._remarks:
+                continue
+            if not self._seen[i]:
+                notices.append(f"{name} has not sent anything yet.")
+            else:
+                notices.append(
+                    f"{name} was not there, or not still, in the standing at {self._rest_s[0]:.1f} s and stays "
+                    "uncalibrated until all sensors stand still again."
+                )
+        unknown = names[self._calibrated & ~self._known]
+        if len(unknown):
+            notices.append(f"The forward direction of {', '.join(unknown)} is not known yet: walk some strides.")
+        return notices
+
+
+def _enough(estimate: HeadingEstimate, trunk: bool) -> bool:
+    """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones."""
+    sd = np.degrees(estimate.sd_rad)
+    if trunk:
+        return bool((estimate.cycles >= 3 and sd <= 8.0) or (estimate.cycles >= 10 and sd <= 20.0))
+    return bool((estimate.cycles >= 3 and sd <= 4.0) or (estimate.cycles >= 8 and sd <= 15.0))

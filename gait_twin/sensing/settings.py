@@ -1,0 +1,98 @@
+"""Settings of the sensor hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gait_twin.errors import InputError
+from gait_twin.recording import SEGMENTS
+from gait_twin.settings import check, setting
+
+SENSOR_AXES: dict[str, tuple[float, float, float]] = {
+    "x": (1.0, 0.0, 0.0),
+    "-x": (-1.0, 0.0, 0.0),
+    "y": (0.0, 1.0, 0.0),
+    "-y": (0.0, -1.0, 0.0),
+    "z": (0.0, 0.0, 1.0),
+    "-z": (0.0, 0.0, -1.0),
+}
+"""Directions that a mounting hint can name, in sensor axes."""
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """How streams become frames, orientations and calibrated bodies.
+
+    Raises
+    ------
+    InputError
+        On a value out of its range, a gap longer than the wait, or a mounting that is not understood.
+    """
+
+    frame_rate_hz: float = setting(100.0, "Rate of the frames, Hz.", low=10.0, high=1000.0)
+    max_wait_s: float = setting(
+        0.2, "A frame goes out without the sensors that are this far behind the first one, s.", low=0.02, high=5.0
+    )
+    max_gap_s: float = setting(
+        0.1, "Gaps between two samples up to this length are bridged and flagged, longer ones invalid, s.",
+        low=0.0, high=5.0,
+    )  # fmt: skip
+    clock_jump_s: float = setting(
+        2.0, "A sensor's time stamps that leap by more than this are a jump of its clock, s.", low=0.2, high=600.0
+    )
+    use_device_orientation: bool = setting(
+        True, "Use orientations that devices send (one earth frame for all) instead of estimating them."
+    )
+    use_magnetometer: bool = setting(
+        False, "Let magnetometers correct the heading; only where the field is undisturbed."
+    )
+    settle_time_s: float = setting(
+        1.0, "Estimated orientations count as settled this long after the start or a long gap, s.",
+        low=0.1, high=60.0,
+    )  # fmt: skip
+    rest_time_s: float = setting(
+        1.0, "Length of quiet standing that calibrates the sensors to their segments, s.", low=0.3, high=30.0
+    )
+    rest_at_s: float = setting(
+        -1.0, "Start of the quiet standing, s after the first sample; -1 finds it.", low=-1.0, high=1e6
+    )
+    mounting: tuple[str, ...] = setting(
+        (), "Sensor axis that points forward in standing, as 'pelvis=-z'; found from walking where not given."
+    )
+    acc_range_mps2: float = setting(
+        156.9, "Range of the accelerometers, m/s^2; values at its end are flagged.", low=10.0, high=10000.0
+    )
+    gyr_range_radps: float = setting(
+        34.9, "Range of the gyroscopes, rad/s; values at its end are flagged.", low=1.0, high=1000.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.max_gap_s > self.max_wait_s:
+            raise InputError(
+                f"HubSettings.max_gap_s is {self.max_gap_s} and max_wait_s {self.max_wait_s}; "
+                "a gap cannot be bridged for longer than a frame waits, so give max_gap_s <= max_wait_s."
+            )
+        object.__setattr__(self, "mounting", tuple(self.mounting))
+        self.forward_axes()
+
+    def forward_axes(self) -> dict[str, tuple[float, float, float]]:
+        """Forward direction in sensor axes of each segment that `mounting` names.
+
+        Raises
+        ------
+        InputError
+            Naming the entry that is not ``segment=axis``.
+        """
+        axes = {}
+        for entry in self.mounting:
+            segment, _, axis = str(entry).replace(" ", "").partition("=")
+            if not segment and not axis:  # ROS has no empty string array: [''] stands for it
+                continue
+            if segment not in SEGMENTS or axis.removeprefix("+") not in SENSOR_AXES:
+                raise InputError(
+                    f"HubSettings.mounting holds {entry!r}; write segment=axis with a segment of "
+                    f"{', '.join(SEGMENTS)} and an axis of {', '.join(SENSOR_AXES)}, such as 'pelvis=-z'."
+                )
+            axes[segment] = SENSOR_AXES[axis.removeprefix("+")]
+        return axes
