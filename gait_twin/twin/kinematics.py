@@ -202,7 +202,9 @@ class InverseKinematics:
 class _Problem:
     """Least squares of one frame."""
 
-    def __init__(self, owner: InverseKinematics, measured: FloatArray, root_weight: FloatArray, information: FloatArray):
+    def __init__(
+        self, owner: InverseKinematics, measured: FloatArray, root_weight: FloatArray, information: FloatArray
+    ):
         self.o, self.measured, self.root_weight, self.information = owner, measured, root_weight, information
 
     def evaluate(self, values: FloatArray) -> tuple[FloatArray, FloatArray, float]:

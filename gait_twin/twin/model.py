@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -95,7 +96,9 @@ def load_model(path: str | Path) -> opensim.Model:
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not an OpenSim model: it is not XML ({error}).") from None
     if root.tag != "OpenSimDocument" or root.find("Model") is None:
-        raise InputError(f"{path} is not an OpenSim model: it holds <{root.tag}>, not <OpenSimDocument> with a <Model>.")
+        raise InputError(
+            f"{path} is not an OpenSim model: it holds <{root.tag}>, not <OpenSimDocument> with a <Model>."
+        )
     try:
         processor = opensim.ModelProcessor(str(path))
         processor.append(opensim.ModOpRemoveMuscles())
@@ -108,7 +111,9 @@ def load_model(path: str | Path) -> opensim.Model:
     return model
 
 
-def map_segments(model: opensim.Model, segments: Iterable[str], names: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
+def map_segments(
+    model: opensim.Model, segments: Iterable[str], names: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
     """Bodies of a model that carry the named segments.
 
     Parameters
@@ -179,7 +184,11 @@ class _Builder:
             "ground_pelvis",
             ("ground", np.zeros(3)),
             ("pelvis", np.zeros(3)),
-            rotations=(("pelvis_tilt", Z, 90.0), ("pelvis_list", X, 90.0), ("pelvis_rotation", Y, np.degrees(TURN_LIMIT_RAD))),
+            rotations=(
+                ("pelvis_tilt", Z, 90.0),
+                ("pelvis_list", X, 90.0),
+                ("pelvis_rotation", Y, np.degrees(TURN_LIMIT_RAD)),
+            ),
             translations=(("pelvis_tx", 0.0), ("pelvis_ty", pelvis_height), ("pelvis_tz", 0.0)),
         )
         self.torso(lumbar, pelvis_height + lumbar[1])
@@ -236,7 +245,16 @@ class _Builder:
             ),
         )
         self.limb(f"tibia_{side}", body.SHANK, shank, mirror)
-        self.hinge(f"knee_{side}", f"knee_angle_{side}", f"femur_{side}", [0.0, -thigh, 0.0], f"tibia_{side}", np.zeros(3), -Z, (-10.0, 120.0))
+        self.hinge(
+            f"knee_{side}",
+            f"knee_angle_{side}",
+            f"femur_{side}",
+            [0.0, -thigh, 0.0],
+            f"tibia_{side}",
+            np.zeros(3),
+            -Z,
+            (-10.0, 120.0),
+        )
 
         # the foot's published mass and mass centre are kept by the calcn, which takes what the others leave
         foot_mass, foot_length = body.FOOT.mass * self.m, body.FOOT.length * h
@@ -250,10 +268,39 @@ class _Builder:
         self.body(f"talus_{side}", share["talus"] * foot_mass, np.zeros(3), share["talus"] * inertia)
         self.body(f"calcn_{side}", share["calcn"] * foot_mass, calcn_center, share["calcn"] * inertia)
         self.body(f"toes_{side}", share["toes"] * foot_mass, toe_center, share["toes"] * inertia)
-        self.hinge(f"ankle_{side}", f"ankle_angle_{side}", f"tibia_{side}", [0.0, -shank, 0.0], f"talus_{side}", np.zeros(3), body.ANKLE_AXIS * axial, (-40.0, 30.0))
+        self.hinge(
+            f"ankle_{side}",
+            f"ankle_angle_{side}",
+            f"tibia_{side}",
+            [0.0, -shank, 0.0],
+            f"talus_{side}",
+            np.zeros(3),
+            body.ANKLE_AXIS * axial,
+            (-40.0, 30.0),
+        )
         subtalar = body.SUBTALAR_FROM_ANKLE * h * mirror
-        self.hinge(f"subtalar_{side}", f"subtalar_angle_{side}", f"talus_{side}", subtalar, f"calcn_{side}", subtalar - heel, body.SUBTALAR_AXIS * axial, (-20.0, 20.0), locked=True)
-        self.hinge(f"mtp_{side}", f"mtp_angle_{side}", f"calcn_{side}", toe_joint - heel, f"toes_{side}", np.zeros(3), Z, (-30.0, 30.0), locked=True)
+        self.hinge(
+            f"subtalar_{side}",
+            f"subtalar_angle_{side}",
+            f"talus_{side}",
+            subtalar,
+            f"calcn_{side}",
+            subtalar - heel,
+            body.SUBTALAR_AXIS * axial,
+            (-20.0, 20.0),
+            locked=True,
+        )
+        self.hinge(
+            f"mtp_{side}",
+            f"mtp_angle_{side}",
+            f"calcn_{side}",
+            toe_joint - heel,
+            f"toes_{side}",
+            np.zeros(3),
+            Z,
+            (-30.0, 30.0),
+            locked=True,
+        )
 
     def limb(self, name: str, segment: body.Segment, length: float, mirror: FloatArray) -> None:
         center = length * np.array(segment.mass_center) * mirror
@@ -304,7 +351,14 @@ class _Builder:
         for (coordinate, _), axis, direction in zip(translations, axes, (X, Y, Z), strict=False):
             _drive(axis, coordinate, direction)
         joint = opensim.CustomJoint(
-            name, self.bodies[parent[0]], _vec3(parent[1]), _vec3(np.zeros(3)), self.bodies[child[0]], _vec3(child[1]), _vec3(np.zeros(3)), transform
+            name,
+            self.bodies[parent[0]],
+            _vec3(parent[1]),
+            _vec3(np.zeros(3)),
+            self.bodies[child[0]],
+            _vec3(child[1]),
+            _vec3(np.zeros(3)),
+            transform,
         )
         joint.finalizeFromProperties()  # the transform makes its coordinates here
         for k, (_, _, limit) in enumerate(rotations):
@@ -333,3 +387,40 @@ def _set_range(coordinate: opensim.Coordinate, low: float, high: float) -> None:
     coordinate.setRangeMin(float(low))
     coordinate.setRangeMax(float(high))
     coordinate.setDefaultClamped(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sole:
+    """Contact of a foot with the ground.
+
+    Attributes
+    ----------
+    body
+        Name of the foot's body.
+    points
+        (2, 3) heel and ball on the sole, in the body's axes, m.
+    """
+
+    body: str
+    points: FloatArray
+
+
+def sole_points(model: opensim.Model, *feet: str | None) -> list[Sole]:
+    """Heel and ball of each foot: where it meets the ground when the model stands in its default pose.
+
+    The heel is below the foot body's origin, which published models put at the back of the heel; the ball
+    is below the toe joint, or, in a model without one, 18 cm ahead. Both are on the level of the sole of
+    the default model; in any other one a common distance below would only move the ground.
+    """
+    if None in feet:
+        return []
+    soles = []
+    joints = [model.getJointSet().get(i) for i in range(model.getJointSet().getSize())]
+    for foot in feet:
+        ball = np.array([0.18, 0.0, 0.0])
+        for joint in joints:
+            parent = joint.getParentFrame()
+            if parent.findBaseFrame().getName() == foot:
+                ball = parent.findTransformInBaseFrame().p().to_numpy()
+        soles.append(Sole(str(foot), np.array([[0.0, 0.0, 0.0], [ball[0], 0.0, ball[2]]])))
+    return soles

@@ -120,7 +120,10 @@ class Skeleton:
         """(p, 3) places in OpenSim's ground of (p, 3) points fixed to a body, m."""
         transform = self._bodies[body].getTransformInGround(self._state)
         return np.array(
-            [transform.shiftFrameStationToBase(opensim.Vec3(*p)).to_numpy() for p in np.asarray(points, dtype=float).tolist()]
+            [
+                transform.shiftFrameStationToBase(opensim.Vec3(*p)).to_numpy()
+                for p in np.asarray(points, dtype=float).tolist()
+            ]
         )
 
     def jacobian_rows(self, bodies: Sequence[str]) -> IntArray:
