@@ -2,103 +2,218 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gait_twin.recording import GaitEvent, JointTrajectory, Recording, Side, Step, Stride
-from gait_twin.service.motion import Motion
+from gait_twin.errors import InputError
+from gait_twin.events import DetectorSettings, EventDetector
+from gait_twin.recording import BodyFrames, FootPose, GaitEvent, Recording, Side, Step, Stride, TwinState
+from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.service.motion import BodyPoses, figure
+from gait_twin.service.results import (
+    Analysis,
+    SensorReport,
+    foot_paths,
+    joint_trajectory,
+    mean_residuals_deg,
+    twin_notices,
+)
+from gait_twin.steps import StepEstimator, StepSettings
+from gait_twin.twin import Twin, TwinSettings, build_default_model
+
+if TYPE_CHECKING:
+    import opensim
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[float], None]
 """Called with the fraction done, 0-1."""
 
+BLOCK_S = 5.0
+"""Results do not depend on it: long enough to be fast, short enough to show progress."""
+MOTION_RATE_HZ = 30.0
+"""Rate of the moving figure, enough for the eye."""
+NOMINAL_HEIGHT_M, NOMINAL_MASS_KG = 1.75, 75.0
+"""Size of the default model where the subject's is not known; joint angles hardly depend on it."""
 
-@dataclass(frozen=True, slots=True)
-class FootPath:
-    """Trajectory of one foot sensor in the walk's z-up frame.
 
-    Attributes
-    ----------
-    time_s, position_m, foot_flat
-        (n,), (n, 3), (n,): instants (s), position (m) and whether the foot stood flat.
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """Settings of each room that an analysis runs through."""
+
+    hub: HubSettings = field(default_factory=HubSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    steps: StepSettings = field(default_factory=StepSettings)
+    twin: TwinSettings = field(default_factory=TwinSettings)
+
+
+def blocks(recording: Recording, block_s: float = BLOCK_S) -> Iterator[tuple[float, list[tuple[str, slice]]]]:
+    """Page through a recording's streams together.
+
+    Yields
+    ------
+    (float, list of (str, slice))
+        End of the block (s), and each segment's rows within it.
     """
-
-    time_s: FloatArray
-    position_m: FloatArray
-    foot_flat: NDArray[np.bool_]
-
-    def prints(self) -> Iterator[tuple[float, float, float]]:
-        """x, y (m) and heading (rad) of each foot-flat; headed from the last print to this one."""
-        edges = np.flatnonzero(np.diff(np.r_[False, self.foot_flat, False].astype(int)))
-        last: FloatArray | None = None
-        heading = 0.0
-        for start, end in zip(edges[::2], edges[1::2], strict=True):
-            x, y = np.median(self.position_m[start:end, :2], axis=0)
-            if last is not None and math.hypot(x - last[0], y - last[1]) > 0.1:
-                heading = math.atan2(y - last[1], x - last[0])
-            last = np.array([x, y])
-            yield float(x), float(y), heading
+    ends = dict.fromkeys(recording.imus, 0)
+    for end_s in np.arange(block_s, recording.duration_s + block_s, block_s):
+        rows = []
+        for segment, stream in recording.imus.items():
+            start, ends[segment] = ends[segment], int(np.searchsorted(stream.time_s, end_s))
+            if ends[segment] > start:
+                rows.append((segment, slice(start, ends[segment])))
+        yield float(end_s), rows
 
 
-@dataclass(frozen=True, slots=True)
-class SensorReport:
-    """What became of one sensor's stream.
+class _Pipeline:
+    """The rooms of one analysis, joined."""
 
-    Attributes
-    ----------
-    sampling_rate_hz
-        Samples over time, Hz.
-    counts
-        Received, late, duplicate, invalid samples and gaps.
-    residual_deg
-        Mean angle between the sensor's and the twin's segment, °; NaN when not used.
-    """
+    def __init__(self, recording: Recording, settings: AnalysisSettings, model: opensim.Model | None) -> None:
+        self.recording = recording
+        self.notices: list[str] = []
+        self.hub = SensorHub(tuple(recording.imus), settings.hub)
+        self.detector = EventDetector(settings.detector)
+        self.estimator = StepEstimator(settings.steps)
+        self.twin = Twin(model or self._default_model(), self.hub.segments, settings.twin)
+        self.events: list[GaitEvent] = []
+        self.strides: list[Stride] = []
+        self.steps: list[Step] = []
+        self.poses: list[FootPose] = []
+        self.states: list[TwinState] = []
+        self.time_s: list[FloatArray] = []
+        self.rates: dict[Side, list[FloatArray]] = {side: [] for side in Side if side.foot in self.hub.segments}
+        self.bodies: list[tuple[float, BodyPoses]] = []
 
-    sampling_rate_hz: float
-    counts: dict[str, int] = field(default_factory=dict)
-    residual_deg: float = math.nan
+    def _default_model(self) -> opensim.Model:
+        subject = self.recording.subject
+        height, mass = subject.height_m, subject.mass_kg
+        if not math.isfinite(height):
+            height = NOMINAL_HEIGHT_M
+            self.notices.append(f"The subject's height is not known: the twin is {height} m tall.")
+        return build_default_model(height, mass if math.isfinite(mass) else NOMINAL_MASS_KG)
+
+    def push(self, rows: Sequence[tuple[str, slice]]) -> None:
+        for segment, part in rows:
+            stream = self.recording.imus[segment]
+            gyr, quat, mag = (
+                None if channel is None else channel[part]
+                for channel in (stream.gyr_radps, stream.quat_wxyz, stream.mag_ut)
+            )
+            self.hub.push(segment, stream.time_s[part], stream.acc_mps2[part], gyr, quat, mag)
+        self.take(self.hub.poll())
+
+    def take(self, frames: BodyFrames) -> None:
+        if not len(frames):
+            return
+        events, _ = self.detector.update(frames)
+        found = self.estimator.update(frames, events)
+        self.events += events
+        self.strides += found.strides
+        self.steps += found.steps
+        self.poses += found.poses
+        for state in self.twin.update(frames):
+            self.states.append(state)
+            last_s = self.bodies[-1][0] if self.bodies else -math.inf
+            if state.quality > 0 and state.time_s - last_s >= 1 / MOTION_RATE_HZ - 1e-6:
+                self.bodies.append((state.time_s, self.twin.body_poses(state)))
+        self.time_s.append(frames.time_s)
+        for side, parts in self.rates.items():
+            parts.append(np.linalg.norm(frames.gyr_radps[:, frames.segments.index(side.foot)], axis=1))
+
+    def finish(self) -> Analysis:
+        self.take(self.hub.flush())
+        events, _ = self.detector.flush()
+        found = self.estimator.flush()
+        self.events += events
+        self.strides += found.strides
+        self.steps += found.steps
+        self.poses += found.poses
+        calibration = self.hub.calibration
+        start_s, end_s = calibration.rest_start_s, calibration.rest_end_s
+        stood = math.isfinite(start_s) and math.isfinite(end_s)
+        rest = (f"Sensors aligned on quiet standing from {start_s:.2f} s to {end_s:.2f} s.",) if stood else ()
+        return Analysis(
+            recording=self.recording,
+            events=tuple(sorted(self.events, key=lambda event: event.time_s)),
+            strides=tuple(sorted(self.strides, key=lambda stride: stride.end_s)),
+            steps=tuple(sorted(self.steps, key=lambda step: step.time_s)),
+            time_s=np.concatenate(self.time_s) if self.time_s else np.empty(0),
+            foot_rate_radps={side: np.concatenate(parts) for side, parts in self.rates.items() if parts},
+            feet=foot_paths(self.poses),
+            joints=joint_trajectory(self.states),
+            motion=figure(
+                [time for time, _ in self.bodies],
+                [poses for _, poses in self.bodies],
+                self.recording.subject.height_m,
+            ),
+            sensors=self._sensors(),
+            calibration=(*rest, *calibration.notices),
+            notices=(*self.recording.notices, *self.notices, *self.twin.notices, *twin_notices(self.states)),
+            losses=(*self.recording.losses, *self._losses()),
+        )
+
+    def _sensors(self) -> dict[str, SensorReport]:
+        residuals = mean_residuals_deg(self.states)
+        reports = {}
+        for segment, report in self.hub.reports.items():
+            counts = dataclasses.asdict(report)
+            rate = float(counts.pop("rate_hz"))
+            reports[segment] = SensorReport(rate, counts, residuals.get(segment, math.nan))
+        return reports
+
+    def _losses(self) -> Iterator[str]:
+        """Sentences on samples that the hub could not use."""
+        reasons = (
+            ("invalid", "values were not numbers, or impossible"),
+            ("disordered", "their time had been passed"),
+            ("off_clock", "their time did not fit the other sensors'"),
+        )
+        for segment, report in self.hub.reports.items():
+            for counter, reason in reasons:
+                if count := getattr(report, counter):
+                    yield f"{count} of {report.received} samples of {segment} were left out: {reason}."
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """Everything that was found in a recording.
+def analyze(
+    recording: Recording,
+    settings: AnalysisSettings | None = None,
+    model: opensim.Model | None = None,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Run a recording through the classes that the nodes run, in blocks.
 
-    Attributes
+    Parameters
     ----------
     recording
-        What was analysed.
-    events, strides, steps
-        By time.
-    time_s, foot_rate_radps
-        (n,) grid instants (s) and each foot's (n,) angular rate (rad/s).
-    feet
-        Path of each foot.
-    joints
-        Coordinates over time; None when the twin had too few sensors.
-    motion
-        The twin moving; None as above.
-    sensors
-        Report on each segment's sensor.
-    calibration
-        Sentences on how the sensors were aligned to the segments.
-    notices, losses
-        Sentences, the recording's first.
-    """
+        What was measured.
+    settings
+        Settings of the rooms; their defaults when None.
+    model
+        OpenSim model of the person; None builds the default one of the subject's height and mass.
+    progress
+        Told the fraction done.
 
-    recording: Recording
-    events: tuple[GaitEvent, ...] = ()
-    strides: tuple[Stride, ...] = ()
-    steps: tuple[Step, ...] = ()
-    time_s: FloatArray = field(default_factory=lambda: np.empty(0))
-    foot_rate_radps: dict[Side, FloatArray] = field(default_factory=dict)
-    feet: dict[Side, FootPath] = field(default_factory=dict)
-    joints: JointTrajectory | None = None
-    motion: Motion | None = None
-    sensors: dict[str, SensorReport] = field(default_factory=dict)
-    calibration: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
-    losses: tuple[str, ...] = ()
+    Returns
+    -------
+    Analysis
+        With `joints` and `motion` None where the sensors are too few for a twin; a notice says so.
+
+    Raises
+    ------
+    InputError
+        When there is no sensor, or the model or a setting cannot be used.
+    """
+    if not any(len(stream.time_s) for stream in recording.imus.values()):
+        raise InputError("The recording has no samples; record again, or give another one.")
+    chosen = settings or AnalysisSettings()
+    pipeline = _Pipeline(recording, chosen, model)
+    for end_s, rows in blocks(recording):
+        pipeline.push(rows)
+        if progress:
+            progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
+    return pipeline.finish()

@@ -14,7 +14,7 @@ from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, value
 from gait_twin.service.tables import in_shown_units, is_length
 
 if TYPE_CHECKING:
-    from gait_twin.service.analysis import Analysis
+    from gait_twin.service.results import Analysis
 
 EVENT_TOLERANCE_S = 0.05
 """An event counts as found within this time of the true one."""
@@ -209,9 +209,7 @@ def _pair(estimated: Sequence[Any], true: Sequence[Any], instant: str) -> list[t
     return pairs
 
 
-def _score_parameters(
-    strides: Sequence[Stride], steps: Sequence[Step], truth: Truth
-) -> tuple[ParameterScore, ...]:
+def _score_parameters(strides: Sequence[Stride], steps: Sequence[Step], truth: Truth) -> tuple[ParameterScore, ...]:
     # a stride with a missed heel strike ends where a true one does but begins elsewhere: not the same stride
     stride_pairs = [
         (ours, theirs)
@@ -222,9 +220,9 @@ def _score_parameters(
     scores = []
     for parameter in PARAMETERS:
         candidates = step_pairs if parameter.of_step else stride_pairs
-        values = np.array(
-            [(value(ours, parameter), value(theirs, parameter)) for ours, theirs in candidates]
-        ).reshape(-1, 2)
+        values = np.array([(value(ours, parameter), value(theirs, parameter)) for ours, theirs in candidates]).reshape(
+            -1, 2
+        )
         known = values[np.isfinite(values).all(axis=1)]
         if len(known):
             scores.append(
@@ -300,5 +298,3 @@ def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
         _score_parameters(analysis.strides, analysis.steps, truth),
         joints,
     )
-
-

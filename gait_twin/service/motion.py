@@ -104,7 +104,7 @@ class Motion:
     limbs: tuple[Limb, ...]
     height_m: float
 
-    def __getitem__(self, rows: slice | NDArray[Any]) -> Motion:
+    def __getitem__(self, rows: Any) -> Motion:
         """The same figure at some of its instants."""
         return Motion(self.time_s[rows], self.names, self.points_m[rows], self.limbs, self.height_m)
 

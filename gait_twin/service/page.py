@@ -13,19 +13,37 @@ from typing import Any
 import numpy as np
 
 import gait_twin
-from gait_twin.recording import Side, Stride
-from gait_twin.service.analysis import Analysis
+from gait_twin.recording import EventKind, Side, Stride
 from gait_twin.service.comparison import EVENT_TOLERANCE_S, Comparison
 from gait_twin.service.motion import Limb, Motion
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, symmetry_index
+from gait_twin.service.results import Analysis
 from gait_twin.service.summary import spread
 from gait_twin.service.tables import in_shown_units
 
 FRAMES_MAX = 6000
 """Frames in a page, so that one of a long recording still opens quickly."""
 FRAME_RATE_HZ = 30.0
+MOVES_DEG, MOVES_M = 1.0, 0.02
+"""Coordinates whose true range is smaller are locked or coupled: they say nothing of the estimate."""
+EVENT_NAMES = {EventKind.HEEL_STRIKE: "heel strike", EventKind.TOE_OFF: "toe-off"}
 CURVES = (("hip_flexion", "Hip flexion"), ("knee_angle", "Knee angle"), ("ankle_angle", "Ankle dorsiflexion"))
 """Coordinates that move along beside the figure."""
+
+
+_PLAYER = """<section class="card twin">
+<div class="views"{{layout}}><canvas id="scene"></canvas>{{curves}}</div>
+<canvas id="band"></canvas>
+<div class="controls"><button id="play">Pause</button>
+<select id="rate" aria-label="speed">
+<option value="0.25">¼ ×</option><option value="0.5">½ ×</option>
+<option value="1" selected>1 ×</option><option value="2">2 ×</option></select>
+<select id="views" aria-label="view">
+<option value="-0.9,0.16">oblique</option><option value="-1.5708,0.02">from the right</option>
+<option value="1.5708,0.02">from the left</option><option value="0,0.05">from the front</option>
+<option value="-1.5708,1.45">from above</option></select>
+<span id="clock"></span>
+<span class="hint">drag to turn · wheel to zoom · space to pause · arrows to step</span></div></section>"""
 
 
 def number(mean: float, digits: int, unit: str = "") -> str:
@@ -106,7 +124,7 @@ def _comparison_card(comparison: Comparison) -> str:
         tolerance = f"± {1000 * EVENT_TOLERANCE_S:.0f} ms"
         rows = [
             [
-                str(score.kind).replace("_", " "),
+                EVENT_NAMES[score.kind],
                 str(score.n_true),
                 str(score.n_found),
                 str(score.n_estimated - score.n_found),
@@ -140,10 +158,11 @@ def _comparison_card(comparison: Comparison) -> str:
                 number(score.true_range, 1 if score.unit == "°" else 2, score.unit),
             ]
             for score in comparison.joints
+            if score.true_range > (MOVES_DEG if score.unit == "°" else MOVES_M)
         ]
         header = ["Coordinate", "RMSE", "RMSE without constant offset", "true range"]
         parts.append(_table(header, rows))
-    return _card("Estimated against true", "<br>".join(parts)) if parts else ""
+    return _card("Estimated against true", "".join(parts)) if parts else ""
 
 
 def feet_motion(analysis: Analysis) -> Motion | None:
@@ -201,9 +220,7 @@ def _player(analysis: Analysis) -> tuple[str, str]:
     time = motion.time_s
     curves = _curves(analysis, time)
     strides = sorted(analysis.strides, key=lambda stride: stride.start_s)
-    stances = [
-        [str(s.side), round(s.start_s, 3), round(s.toe_off_s, 3)] for s in strides if math.isfinite(s.toe_off_s)
-    ]
+    stances = [[str(s.side), round(s.start_s, 3), round(s.toe_off_s, 3)] for s in strides if math.isfinite(s.toe_off_s)]
     walked = strides[len(strides) // 4].start_s if strides else time[0]
     data = {
         "time": [round(float(t), 4) for t in time],
@@ -215,17 +232,11 @@ def _player(analysis: Analysis) -> tuple[str, str]:
         "stance": stances,
         "curves": curves,
         "start": float(walked),
+        "heading": _heading(motion, float(walked)),
     }
     side_view = '<canvas id="curves"></canvas>' if curves else ""
     layout = "" if curves else ' style="grid-template-columns:1fr"'
-    card = f"""<section class="card twin"><div class="views"{layout}><canvas id="scene"></canvas>{side_view}</div>
-<canvas id="band"></canvas>
-<div class="controls"><button id="play">Pause</button>
-<select id="rate" aria-label="speed"><option value="0.25">¼ ×</option><option value="0.5">½ ×</option>
-<option value="1" selected>1 ×</option><option value="2">2 ×</option></select>
-<select id="views" aria-label="view"><option value="-0.9,0.16">oblique</option><option value="-1.5708,0.02">from the right</option>
-<option value="1.5708,0.02">from the left</option><option value="0,0.05">from the front</option><option value="-1.5708,1.45">from above</option></select>
-<span id="clock"></span><span class="hint">drag to turn · wheel to zoom · space to pause · arrows to step</span></div></section>"""
+    card = _PLAYER.replace("{{layout}}", layout).replace("{{curves}}", side_view)
     script = resources.files("gait_twin.service").joinpath("player.js").read_text(encoding="utf-8")
     payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     return card, f'<script type="application/json" id="twin-data">{payload}</script><script>{script}</script>'
@@ -235,7 +246,11 @@ def _prints(motion: Motion, strides: list[Stride]) -> list[list[Any]]:
     """Side, instant, x, y (m) and heading (rad) of each foot on the ground, from the figure itself."""
     prints: list[list[Any]] = []
     for stride in strides:
-        ends = [motion.names.index(n) for n in (f"heel_{stride.side.value[0]}", f"tip_{stride.side.value[0]}") if n in motion.names]
+        ends = [
+            motion.names.index(n)
+            for n in (f"heel_{stride.side.value[0]}", f"tip_{stride.side.value[0]}")
+            if n in motion.names
+        ]
         if len(ends) < 2 or not math.isfinite(stride.toe_off_s):
             continue
         flat_s = stride.start_s + 0.4 * (stride.toe_off_s - stride.start_s)  # amid stance the foot lies flat
@@ -246,6 +261,16 @@ def _prints(motion: Motion, strides: list[Stride]) -> list[list[Any]]:
             heading = math.atan2(tip[1] - heel[1], tip[0] - heel[0])
             prints.append([str(stride.side), round(flat_s, 3), round(x, 3), round(y, 3), round(heading, 3)])
     return prints
+
+
+def _heading(motion: Motion, time_s: float) -> float:
+    """Direction of the walk around an instant, rad: the page looks at the person from there."""
+    here = (motion.time_s >= time_s - 1.5) & (motion.time_s <= time_s + 1.5)
+    way = np.ptp(motion.points_m[here, 0, :2], axis=0) if here.any() else np.zeros(2)
+    if math.hypot(*way) < 0.3:
+        return 0.0
+    x, y = motion.points_m[here, 0, :2][-1] - motion.points_m[here, 0, :2][0]
+    return round(math.atan2(y, x), 3)
 
 
 def _floor(motion: Motion) -> float:
@@ -279,9 +304,7 @@ def render(
     twin, script = _player(analysis)
     figures = "".join(
         _card(title, f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{encoded}"></figure>')
-        for title, encoded in (
-            (title, base64.b64encode(png).decode("ascii")) for title, png in pictures.values()
-        )
+        for title, encoded in ((title, base64.b64encode(png).decode("ascii")) for title, png in pictures.values())
     )
     header = [
         "Parameter, mean ± SD",

@@ -4,7 +4,7 @@
   const scene = document.getElementById("scene"), curves = document.getElementById("curves"), band = document.getElementById("band");
   const COLORS = { left: [0, 114, 178], right: [213, 94, 0], trunk: [96, 110, 124] };
   const frames = twin.time.length, first = twin.time[0], last = twin.time[frames - 1];
-  let now = Math.min(Math.max(twin.start, first), last), playing = true, rate = 1, azimuth = -0.9, elevation = 0.16, zoom = 1, before = null;
+  let now = Math.min(Math.max(twin.start, first), last), playing = true, rate = 1, azimuth = -0.9 + twin.heading, elevation = 0.16, zoom = 1, before = null;
   const css = (c, k = 1, a = 1) => `rgba(${c.map(v => Math.round(Math.min(255, v * k))).join(",")},${a})`;
 
   function sized(canvas) { // sharp on any screen
@@ -69,18 +69,19 @@
     const limbs = twin.limbs.map(([side, i, j, ri, rj]) => ({ side, a: p[i], b: p[j], ri, rj, i, j })).filter(l => l.a.concat(l.b).every(Number.isFinite));
     const hull = (a, b, ra, rb) => {
       const angle = Math.atan2(b[1] - a[1], b[0] - a[0]), length = Math.hypot(b[0] - a[0], b[1] - a[1]);
-      g.beginPath();
-      if (length <= Math.abs(ra - rb)) { const [c, r] = ra > rb ? [a, ra] : [b, rb]; g.arc(c[0], c[1], r, 0, 7); return; }
+      if (length <= Math.abs(ra - rb)) { const [c, r] = ra > rb ? [a, ra] : [b, rb]; g.moveTo(c[0] + r, c[1]); g.arc(c[0], c[1], r, 0, 7); g.closePath(); return; }
       const turn = Math.acos((ra - rb) / length);
+      g.moveTo(a[0] + ra * Math.cos(angle + turn), a[1] + ra * Math.sin(angle + turn));
       g.arc(a[0], a[1], ra, angle + turn, angle - turn + 2 * Math.PI); g.arc(b[0], b[1], rb, angle - turn, angle + turn); g.closePath();
     };
-    g.fillStyle = "rgba(28,39,51,0.07)";
-    for (const l of limbs) { const a = project([l.a[0], l.a[1], twin.floor]), b = project([l.b[0], l.b[1], twin.floor]); hull(a, b, l.ri * a[3] * 0.8, l.rj * b[3] * 0.8); g.fill(); }
+    g.fillStyle = "rgba(28,39,51,0.12)"; g.beginPath(); // one path: shadows do not add up where limbs cross
+    for (const l of limbs) { const a = project([l.a[0], l.a[1], twin.floor]), b = project([l.b[0], l.b[1], twin.floor]); hull(a, b, l.ri * a[3] * 0.7, l.rj * b[3] * 0.7); }
+    g.fill();
     const drawn = limbs.map(l => ({ l, a: project(l.a), b: project(l.b) })).sort((u, v) => v.a[2] + v.b[2] - u.a[2] - u.b[2]);
     for (const { l, a, b } of drawn) {
       const ra = l.ri * a[3], rb = l.rj * b[3], c = COLORS[l.side] || COLORS.trunk, haze = Math.max(-0.25, Math.min(0.3, ((a[2] + b[2]) / 2 - distance) * 0.6));
       const tone = c.map(v => v + (haze > 0 ? haze * (235 - v) : 0));
-      hull(a, b, ra, rb);
+      g.beginPath(); hull(a, b, ra, rb);
       const angle = Math.atan2(b[1] - a[1], b[0] - a[0]), nx = -Math.sin(angle), ny = Math.cos(angle), r = Math.max(ra, rb), cx = (a[0] + b[0]) / 2, cy = (a[1] + b[1]) / 2, s = nx + ny > 0 ? -1 : 1;
       const shade = g.createLinearGradient(cx + s * nx * r, cy + s * ny * r, cx - s * nx * r, cy - s * ny * r);
       shade.addColorStop(0, css(tone, 1.18)); shade.addColorStop(0.45, css(tone)); shade.addColorStop(1, css(tone, 0.72));
@@ -129,7 +130,7 @@
   const clock = document.getElementById("clock"), play = document.getElementById("play");
   function draw() {
     drawScene(); if (curves) drawCurves(); drawBand();
-    clock.textContent = `${now.toFixed(2)} of ${last.toFixed(1)} s`; play.textContent = playing ? "❚❚ Pause" : "▶ Play";
+    clock.textContent = `${now.toFixed(2)} of ${last.toFixed(1)} s`; play.textContent = playing ? "Pause" : "Play";
   }
   function tick(stamp) {
     if (playing && before !== null) { now += rate * Math.min(0.1, (stamp - before) / 1000); if (now > last) now = first; }
@@ -137,7 +138,7 @@
   }
   play.onclick = () => { playing = !playing; };
   document.getElementById("rate").onchange = e => { rate = Number(e.target.value); };
-  document.getElementById("views").onchange = e => { [azimuth, elevation] = e.target.value.split(",").map(Number); };
+  document.getElementById("views").onchange = e => { [azimuth, elevation] = e.target.value.split(",").map(Number); azimuth += twin.heading; };
   const seek = e => { const box = band.getBoundingClientRect(); now = Math.min(last, Math.max(first, first + (last - first) * (e.clientX - box.left - 60) / (box.width - 76))); };
   band.onpointerdown = e => { band.setPointerCapture(e.pointerId); seek(e); band.onpointermove = seek; };
   band.onpointerup = () => { band.onpointermove = null; };

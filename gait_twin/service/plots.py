@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,12 +13,12 @@ from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
 from gait_twin.recording import EventKind, JointTrajectory, Side, Stride
-from gait_twin.service.comparison import Comparison
+from gait_twin.service.comparison import compare
 from gait_twin.service.parameters import PARAMETERS, Parameter, value
 from gait_twin.service.tables import in_shown_units
 
 if TYPE_CHECKING:
-    from gait_twin.service.analysis import Analysis
+    from gait_twin.service.results import Analysis
 
 COLORS = {Side.LEFT: "#0072B2", Side.RIGHT: "#D55E00"}
 """Blue and vermilion of Okabe & Ito's palette, told apart with any colour vision."""
@@ -39,9 +39,9 @@ JOINTS: tuple[tuple[str, str], ...] = (
 """Coordinates drawn as cycles where the model has them; those of the legs carry ``_r`` or ``_l``."""
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: object) -> tuple[Figure, np.ndarray]:
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    axes = figure.subplots(rows, columns, squeeze=False, **grid)  # type: ignore[arg-type]
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
     for ax in axes.flat:
         _style(ax)
     return figure, axes
@@ -58,11 +58,11 @@ def _style(ax: Axes) -> None:
 
 
 def _title(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="left", fontsize=10.5, color=INK, fontweight="semibold")
+    ax.set_title(text, loc="left", fontsize=10.5, color=INK, fontweight="bold")
 
 
-def _legend(target: Axes | Figure, handles: Sequence[Line2D], **where: object) -> None:
-    target.legend(handles=handles, frameon=False, fontsize=9, labelcolor=INK, **where)  # type: ignore[arg-type]
+def _legend(target: Axes | Figure, handles: Sequence[Line2D], **where: Any) -> None:
+    target.legend(handles=handles, frameon=False, fontsize=9, labelcolor=INK, **where)
 
 
 def _busiest(analysis: Analysis) -> tuple[float, float]:
@@ -89,7 +89,12 @@ def foot_rate(analysis: Analysis) -> Figure | None:
         time, rate = analysis.time_s[inside], np.degrees(analysis.foot_rate_radps[side][inside])
         ax.plot(time, rate, color=COLORS[side], linewidth=1.3)
         for stride in analysis.strides:
-            if stride.side is side and stride.end_s > start and stride.start_s < end and stride.toe_off_s > stride.start_s:
+            if (
+                stride.side is side
+                and stride.end_s > start
+                and stride.start_s < end
+                and stride.toe_off_s > stride.start_s
+            ):
                 ax.axvspan(stride.start_s, stride.toe_off_s, color=COLORS[side], alpha=0.08, linewidth=0)
         for kind, marker in ((EventKind.HEEL_STRIKE, "v"), (EventKind.TOE_OFF, "^")):
             times = np.array([e.time_s for e in analysis.events if e.side is side and e.kind is kind])
@@ -116,14 +121,24 @@ def strides(analysis: Analysis) -> Figure | None:
         return None
     truth = analysis.recording.truth
     figure, axes = _figure(10, 5.4, 2, sharex=True)
-    panels = (("stride_length_m", "stride_length_sd_m", "Stride length (m)"), ("stride_time_s", "stride_time_sd_s", "Stride time (s)"))
+    panels = (
+        ("stride_length_m", "stride_length_sd_m", "Stride length (m)"),
+        ("stride_time_s", "stride_time_sd_s", "Stride time (s)"),
+    )
     for ax, (key, sd_key, label) in zip(axes[:, 0], panels, strict=True):
         parameter = _parameter(key)
         for side in Side:
             ours = [s for s in analysis.strides if s.side is side]
             theirs = [s for s in truth.strides if s.side is side] if truth else []
             true_values = [value(s, parameter) for s in theirs]
-            ax.plot([s.end_s for s in theirs], true_values, color=COLORS[side], linewidth=1, alpha=0.55, linestyle="--")
+            ax.plot(
+                [s.end_s for s in theirs],
+                true_values,
+                color=COLORS[side],
+                linewidth=1,
+                alpha=0.55,
+                linestyle="--",
+            )
             ax.errorbar(
                 [s.end_s for s in ours],
                 [value(s, parameter) for s in ours],
@@ -160,10 +175,11 @@ def _frame_values(ax: Axes, values: Sequence[float]) -> None:
 def cycles(joints: JointTrajectory, coordinate: str, strides_of_side: Sequence[Stride]) -> np.ndarray:
     """(c, 101) a coordinate over each stride, 0-100 % from heel strike to heel strike, ° or m."""
     known = in_shown_units(joints)[:, joints.coordinates.index(coordinate)]
-    rows = []
-    for stride in strides_of_side:
-        if joints.time_s[0] <= stride.start_s and stride.end_s <= joints.time_s[-1]:
-            rows.append(np.interp(np.linspace(stride.start_s, stride.end_s, 101), joints.time_s, known))
+    rows = [
+        np.interp(np.linspace(stride.start_s, stride.end_s, 101), joints.time_s, known)
+        for stride in strides_of_side
+        if joints.time_s[0] <= stride.start_s and stride.end_s <= joints.time_s[-1]
+    ]
     stacked = np.array(rows).reshape(-1, 101)
     return stacked[np.isfinite(stacked).all(axis=1)]
 
@@ -247,10 +263,18 @@ def path(analysis: Analysis) -> Figure | None:
     return figure
 
 
-def estimated_against_true(comparison: Comparison) -> Figure | None:
+def estimated_against_true(analysis: Analysis) -> Figure | None:
     """Each paired stride or step, estimated over true, for the parameters people ask for first."""
-    wanted = ("stride_length_m", "stride_time_s", "stance_time_s", "swing_time_s", "step_length_m", "foot_clearance_m")
-    scores = [score for key in wanted for score in comparison.parameters if score.parameter.key == key]
+    wanted = (
+        "stride_length_m",
+        "stride_time_s",
+        "stance_time_s",
+        "swing_time_s",
+        "step_length_m",
+        "foot_clearance_m",
+    )
+    found = compare(analysis).parameters
+    scores = [score for key in wanted for score in found if score.parameter.key == key]
     if not scores:
         return None
     columns = min(3, len(scores))
@@ -283,5 +307,6 @@ FIGURES: dict[str, tuple[str, Callable[[Analysis], Figure | None]]] = {
     "strides": ("Every stride", strides),
     "path": ("From above", path),
     "foot_rate": ("Foot signals and events", foot_rate),
+    "estimated_against_true": ("Each stride and step, estimated against true", estimated_against_true),
 }
 """File stem, title and drawing function of each picture, in the order of the page."""

@@ -11,9 +11,9 @@ import numpy as np
 
 import gait_twin
 from gait_twin.recording import Side
-from gait_twin.service.analysis import Analysis
 from gait_twin.service.comparison import Comparison
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, select, symmetry_index, value
+from gait_twin.service.results import Analysis
 
 
 def spread(analysis: Analysis, parameter: Parameter, side: Side | None = None) -> Spread:

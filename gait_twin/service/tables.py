@@ -58,9 +58,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def write_csv(
-    path: Path, items: Iterable[Any], columns: Sequence[str], header: Sequence[str] | None = None
-) -> None:
+def write_csv(path: Path, items: Iterable[Any], columns: Sequence[str], header: Sequence[str] | None = None) -> None:
     """Write attributes of `items` as columns, one row an item; NaN as an empty cell.
 
     `header` names the columns in the file where they differ from the attributes.

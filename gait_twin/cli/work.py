@@ -1,0 +1,197 @@
+"""``analyze`` and ``simulate``."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gait_twin.cli.recordings import ImporterOption, read
+from gait_twin.cli.show import busy, comparison_tables, out, parameters_table, progress, report, table, wrote
+from gait_twin.errors import InputError
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="Your own OpenSim model (.osim); without it one of the subject's size is built."),
+]
+
+
+def analyze(
+    recording: Annotated[Path, typer.Argument(metavar="IN", help="A bag, a recording.yaml, or a device's export.")],
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if it is not there.")],
+    importer: ImporterOption = "auto",
+    model: ModelOption = None,
+    height_m: Annotated[
+        float | None, typer.Option("--height", help="Body height, m, instead of the recording's.")
+    ] = None,
+    mass_kg: Annotated[float | None, typer.Option("--mass", help="Body mass, kg, instead of the recording's.")] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures and the page.")] = True,
+) -> int:
+    """Find events, strides, steps and joint angles in a recording.
+
+    The same code runs as in the live nodes. Writes events.csv, strides.csv, steps.csv, joints.mot (OpenSim), summary.json, pictures, and report.html:
+    one page with the moving twin that opens anywhere, offline.
+
+    [bold]Examples[/bold]
+
+      gait-twin analyze walk --out result
+
+      gait-twin analyze recording.yaml --out result --height 1.72 --mass 70.5
+
+      gait-twin analyze walk --out result --model Rajagopal2016.osim
+    """
+    if out_dir.exists() and not out_dir.is_dir():
+        raise InputError(f"{out_dir} is a file; give --out a folder.")
+    with busy(f"Reading {recording}"):
+        source = read(recording, importer)
+    source = with_subject(source, height_m, mass_kg)
+    with busy("Loading the model"):
+        from gait_twin import service
+        from gait_twin.twin import load_model
+
+        chosen = load_model(model) if model is not None else None
+    with progress("Walking through") as update:
+        analysis = service.analyze(source, model=chosen, progress=update)
+    with progress("Writing") as update:
+        paths = service.write(analysis, out_dir, pictures=plots, progress=update)
+    out.print(parameters_table(analysis))
+    for made in comparison_tables(service.compare(analysis)):
+        out.print()
+        out.print(made)
+    out.print()
+    wrote(paths)
+    return report(analysis.notices, analysis.losses)
+
+
+def with_subject(recording: Any, height_m: float | None, mass_kg: float | None) -> Any:
+    """The recording with the given height and mass in place of its own."""
+    subject = recording.subject
+    for name, value, low, high in (("height", height_m, 0.5, 2.5), ("mass", mass_kg, 5.0, 400.0)):
+        if value is not None and not low <= value <= high:
+            raise InputError(f"--{name} is {value}; give a value from {low} to {high} (m, kg).")
+    if height_m is not None:
+        subject = dataclasses.replace(subject, height_m=height_m)
+    if mass_kg is not None:
+        subject = dataclasses.replace(subject, mass_kg=mass_kg)
+    return dataclasses.replace(recording, subject=subject)
+
+
+def simulate(
+    bag: Annotated[Path | None, typer.Argument(metavar="OUT", help="Bag to write (a new folder).")] = None,
+    duration_s: Annotated[float | None, typer.Option("--duration", help="Length of the recording, s.")] = None,
+    speed_mps: Annotated[float | None, typer.Option("--speed", help="Walking speed on the straight, m/s.")] = None,
+    cadence_spm: Annotated[float | None, typer.Option("--cadence", help="Cadence on the straight, steps/min.")] = None,
+    height_m: Annotated[float | None, typer.Option("--height", help="Body height, m.")] = None,
+    mass_kg: Annotated[float | None, typer.Option("--mass", help="Body mass, kg.")] = None,
+    asymmetry: Annotated[
+        float | None,
+        typer.Option("--asymmetry", help="(right - left) step length over their mean, e.g. 0.1."),
+    ] = None,
+    segments: Annotated[
+        str | None,
+        typer.Option("--segments", help="Segments that wear a sensor, e.g. pelvis,calcn_l,calcn_r."),
+    ] = None,
+    rate_hz: Annotated[float | None, typer.Option("--rate", help="Sampling rate of the sensors, Hz.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
+    perfect: Annotated[bool, typer.Option("--perfect", help="Perfect sensors instead of everyday ones.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; see --list-settings."),
+    ] = None,
+    list_settings: Annotated[bool, typer.Option("--list-settings", help="List every setting and exit.")] = False,
+) -> int:
+    """Let a virtual subject walk and write what its sensors measure.
+
+    The bag carries the truth (events, strides, steps, joint angles) along.
+
+    [bold]Examples[/bold]
+
+      gait-twin simulate walk
+
+      gait-twin simulate slow --speed 0.7 --asymmetry 0.15 --duration 120
+
+      gait-twin simulate feet --segments calcn_l,calcn_r --rate 200 --set packet_loss=0.05
+    """
+    from gait_twin.simulation import SensorSettings, WalkSettings, default_demo
+
+    if list_settings:
+        _list_settings(*default_demo())
+        return 0
+    if bag is None:
+        raise InputError("No output is named; give the bag to write, as in: gait-twin simulate walk.")
+    if bag.exists():
+        raise InputError(f"{bag} already exists; give a new name, or remove it first.")
+    walk, sensors = default_demo()
+    if perfect:
+        walk, sensors = WalkSettings(), SensorSettings()
+    chosen: dict[str, Any] = {
+        "duration_s": duration_s,
+        "speed_mps": speed_mps,
+        "cadence_spm": cadence_spm,
+        "height_m": height_m,
+        "mass_kg": mass_kg,
+        "length_asymmetry": asymmetry,
+        "segments": tuple(segments.split(",")) if segments else None,
+        "rates_hz": (rate_hz,) if rate_hz is not None else None,
+        "seed": seed,
+    }
+    for item in settings or ():
+        name, equals, text = item.partition("=")
+        field = next((f for s in (walk, sensors) for f in dataclasses.fields(s) if f.name == name), None)
+        if not equals or field is None:
+            raise InputError(f"--set {item} names no setting; write NAME=VALUE with a name of --list-settings.")
+        chosen[name] = _parse(name, text, field.default)
+    walk, sensors = (
+        dataclasses.replace(
+            s, **{f.name: chosen[f.name] for f in dataclasses.fields(s) if chosen.get(f.name) is not None}
+        )
+        for s in (walk, sensors)
+    )
+    with progress("Walking") as update:
+        recording = walk_virtually(walk, sensors, update)
+    with busy(f"Writing {bag}"):
+        from gait_twin.recording import save
+
+        save(recording, bag)
+    out.print(
+        f"{recording.duration_s:.1f} s, {len(recording.imus)} sensors, "
+        f"{len(recording.truth.strides)} strides: gait-twin analyze {bag} --out {bag}-result"
+    )
+    wrote([bag])
+    return report(recording.notices, ())
+
+
+def walk_virtually(walk: Any, sensors: Any, update: typing.Callable[[float], None]) -> Any:
+    """Simulate on the default model of the subject's size."""
+    from gait_twin.simulation import simulate as simulate_
+
+    del update
+    return simulate_(walk, sensors)
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    """A setting's text as a value of its default's type."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, tuple):
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            return tuple(type(default[0])(part) for part in parts)
+        return type(default)(text)
+    except (KeyError, ValueError):
+        raise InputError(f"--set {name}={text} is no {type(default).__name__}; see --list-settings.") from None
+
+
+def _list_settings(*groups: Any) -> None:
+    for group in groups:
+        made = table("Setting", "demo's value", title=type(group).__name__)
+        made.add_column("", justify="left", overflow="fold")
+        for field in dataclasses.fields(group):
+            value = getattr(group, field.name)
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            made.add_row(field.name, shown if len(shown) < 20 else shown[:18] + "…", field.metadata["description"])
+        out.print(made)
+        out.print()
