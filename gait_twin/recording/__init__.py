@@ -1,7 +1,9 @@
 """Recordings: the vocabulary of what is measured and found, importers, and bags in and out."""
 
+from gait_twin.recording.bags import Bag, BagWriter, RawMessage, open_bag
 from gait_twin.recording.frames import BodyFrames, SlotStatus
 from gait_twin.recording.gait import EventKind, FootPose, GaitEvent, GaitPhase, Step, Stride, TwinState
+from gait_twin.recording.persistence import Results, load, read_results, save
 from gait_twin.recording.recording import (
     FootTrajectory,
     ImuStream,
@@ -14,6 +16,8 @@ from gait_twin.recording.segments import SEGMENTS, Side
 
 __all__ = [
     "SEGMENTS",
+    "Bag",
+    "BagWriter",
     "BodyFrames",
     "EventKind",
     "FootPose",
@@ -22,7 +26,9 @@ __all__ = [
     "GaitPhase",
     "ImuStream",
     "JointTrajectory",
+    "RawMessage",
     "Recording",
+    "Results",
     "Side",
     "SlotStatus",
     "Step",
@@ -30,4 +36,8 @@ __all__ = [
     "Subject",
     "Truth",
     "TwinState",
+    "load",
+    "open_bag",
+    "read_results",
+    "save",
 ]

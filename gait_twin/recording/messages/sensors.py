@@ -100,9 +100,7 @@ def from_magnetic_field(message: Any) -> tuple[int, Triple]:
     return stamp_ns(message.header.stamp), (m.x * 1e6, m.y * 1e6, m.z * 1e6)
 
 
-def to_body_imus(
-    make: Make, base: TimeBase, frames: BodyFrames, row: int = 0, frame_id: str = WORLD_FRAME
-) -> Any:
+def to_body_imus(make: Make, base: TimeBase, frames: BodyFrames, row: int = 0, frame_id: str = WORLD_FRAME) -> Any:
     """``gait_twin_msgs/BodyImus`` of one row of a block."""
     return make(
         "gait_twin_msgs/msg/BodyImus",
