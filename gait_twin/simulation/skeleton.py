@@ -1,0 +1,217 @@
+"""Kinematics of an OpenSim model for many instants at once.
+
+Simbody computes one pose at a time; a walk needs tens of thousands. The joints between the segments that
+wear sensors are read from the model once and evaluated with numpy on whole arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
+
+from gait_twin.errors import InputError
+from gait_twin.twin.opensim_api import opensim
+
+FloatArray = NDArray[np.float64]
+Pose = tuple[FloatArray, FloatArray]
+"""Rotation (..., 3, 3) into the reference frame, and position (..., 3) in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Rotation about, or translation along, `direction` by `amount` of a coordinate (none: constant)."""
+
+    direction: FloatArray
+    coordinate: str | None
+    amount: Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    parent: str
+    parent_pose: Pose
+    rotations: tuple[_Axis, ...]
+    translations: tuple[_Axis, ...]
+    child_pose_inverse: Pose
+
+
+class Skeleton:
+    """The chain of joints of a model, frames and signs as in OpenSim (y up).
+
+    Parameters
+    ----------
+    model
+        Any model whose joints are custom, pin or weld joints.
+
+    Attributes
+    ----------
+    ranges
+        Lower and upper limit of each coordinate of the chain, rad or m.
+    defaults
+        Default value of each.
+
+    Raises
+    ------
+    InputError
+        When a joint of the chain is of another kind.
+    """
+
+    def __init__(self, model: opensim.Model, bodies: tuple[str, ...]) -> None:
+        model.finalizeConnections()
+        by_child = {}
+        joints = model.getJointSet()
+        for k in range(joints.getSize()):
+            joint = joints.get(k)
+            by_child[joint.getChildFrame().findBaseFrame().getName()] = joint
+        self._joints: dict[str, _Joint] = {}
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self.defaults: dict[str, float] = {}
+        for body in bodies:
+            while body != "ground" and body not in self._joints:
+                if body not in by_child:
+                    raise InputError(
+                        f"The model has no body {body}; the virtual subject needs a model with {', '.join(bodies)}."
+                    )
+                self._joints[body] = self._read(by_child[body])
+                body = self._joints[body].parent
+
+    def _read(self, joint: opensim.Joint) -> _Joint:
+        kind, name = joint.getConcreteClassName(), joint.getName()
+        for k in range(joint.numCoordinates()):
+            coordinate = joint.get_coordinates(k)
+            self.ranges[coordinate.getName()] = (coordinate.getRangeMin(), coordinate.getRangeMax())
+            self.defaults[coordinate.getName()] = coordinate.getDefaultValue()
+        rotations: tuple[_Axis, ...] = ()
+        translations: tuple[_Axis, ...] = ()
+        if kind == "CustomJoint":
+            transform = opensim.CustomJoint.safeDownCast(joint).getSpatialTransform()
+            axes = [self._axis(transform.getTransformAxis(k)) for k in range(6)]
+            rotations, translations = tuple(axes[:3]), tuple(axes[3:])
+        elif kind == "PinJoint":
+            rotations = (_Axis(np.array([0.0, 0.0, 1.0]), joint.get_coordinates(0).getName(), lambda q: q),)
+        elif kind != "WeldJoint":
+            raise InputError(
+                f"The model's joint {name} is a {kind}; the virtual subject needs custom, pin or weld joints."
+            )
+        child = _pose(joint.getChildFrame().findTransformInBaseFrame())
+        inverse = (child[0].T, -child[0].T @ child[1])
+        parent = joint.getParentFrame()
+        return _Joint(
+            parent.findBaseFrame().getName(), _pose(parent.findTransformInBaseFrame()), rotations, translations, inverse
+        )
+
+    def _axis(self, axis: opensim.TransformAxis) -> _Axis:
+        direction = np.array([axis.getAxis().get(k) for k in range(3)])
+        direction = direction / np.linalg.norm(direction)
+        function = axis.getFunction()
+        names = (
+            axis.getCoordinateNamesInArray()
+            if hasattr(axis, "getCoordinateNamesInArray")
+            else axis.getCoordinateNames()
+        )
+        name = names.get(0) if names.getSize() else None
+
+        def value(q: float) -> float:
+            return float(function.calcValue(opensim.Vector(1, q)))
+
+        if name is None:
+            constant = value(0.0)
+            return _Axis(direction, None, lambda q: np.full(np.shape(q), constant))
+        low, high = self.ranges[name]
+        slope, offset = value(1.0) - value(0.0), value(0.0)
+        probe = np.linspace(max(low, -4.0) - 0.3, min(high, 4.0) + 0.3, 400)
+        samples = np.array([value(q) for q in probe])
+        if np.allclose(samples, offset + slope * probe, rtol=0.0, atol=1e-12):
+            return _Axis(direction, name, lambda q: offset + slope * q)
+        return _Axis(direction, name, CubicSpline(probe, samples))
+
+    def require(self, coordinates: tuple[str, ...]) -> None:
+        """Raise InputError unless the model's chain has all of `coordinates`."""
+        missing = [name for name in coordinates if name not in self.ranges]
+        if missing:
+            raise InputError(
+                f"The model has no coordinate {', '.join(missing)}; the virtual subject needs a model whose "
+                "coordinates are named as in Rajagopal 2016."
+            )
+
+    def pose(self, body: str, positions: Mapping[str, FloatArray], base: str = "ground") -> Pose:
+        """Pose of a body in a frame further up its chain.
+
+        Parameters
+        ----------
+        body, base
+            Names; `base` is ground or an ancestor of the body.
+        positions
+            (n,) of each coordinate between them, rad or m.
+
+        Returns
+        -------
+        rotation, place
+            (n, 3, 3) of body axes into those of `base`; (n, 3) of the body's origin, m.
+        """
+        chain = []
+        while body != base:
+            chain.append(body)
+            body = self._joints[body].parent
+        rotation, place = np.eye(3)[None], np.zeros((1, 3))
+        for name in reversed(chain):
+            joint = self._joints[name]
+            pose = _compose((rotation, place), joint.parent_pose)
+            pose = _compose(pose, self._motion(joint, positions))
+            rotation, place = _compose(pose, joint.child_pose_inverse)
+        return rotation, place
+
+    def joint_angles(self, body: str, rotation: FloatArray) -> dict[str, FloatArray]:
+        """Coordinates of the three-axis joint above `body` for which its rotation is `rotation` (n, 3, 3).
+
+        Raises
+        ------
+        InputError
+            When the joint's three axes are not three different ones of x, y, z.
+        """
+        joint = self._joints[body]
+        letters, signs = "", []
+        for axis in joint.rotations:
+            k = int(np.argmax(np.abs(axis.direction)))
+            letters += "XYZ"[k]
+            signs.append(np.sign(axis.direction[k]))
+        if len(set(letters)) != 3 or any(axis.coordinate is None for axis in joint.rotations):
+            raise InputError(
+                f"The model's joint above {body} has not three free axes x, y, z; the virtual subject needs them."
+            )
+        angles = np.unwrap(Rotation.from_matrix(rotation).as_euler(letters), axis=0)
+        return {str(axis.coordinate): angles[:, k] * signs[k] for k, axis in enumerate(joint.rotations)}
+
+    def _motion(self, joint: _Joint, positions: Mapping[str, FloatArray]) -> Pose:
+        zero = np.zeros(1)
+        rotation, place = np.eye(3)[None], np.zeros((1, 3))
+        for axis in joint.rotations:
+            angle = axis.amount(positions[axis.coordinate] if axis.coordinate else zero)
+            rotation = rotation @ turn(axis.direction, angle)
+        for axis in joint.translations:
+            amount = axis.amount(positions[axis.coordinate] if axis.coordinate else zero)
+            place = place + amount[:, None] * axis.direction
+        return rotation, place
+
+
+def turn(axis: FloatArray, angle: FloatArray) -> FloatArray:
+    """(n, 3, 3) rotation about a fixed unit axis by `angle` (n,), Rodrigues' formula."""
+    x, y, z = axis
+    k = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    s, c = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
+    return np.asarray(np.eye(3) + s * k + (1.0 - c) * (k @ k))
+
+
+def _compose(a: Pose, b: Pose) -> Pose:
+    return a[0] @ b[0], a[1] + (a[0] @ b[1][..., None])[..., 0]
+
+
+def _pose(transform: opensim.Transform) -> Pose:
+    rotation = transform.R()
+    matrix = np.array([[rotation.get(i, j) for j in range(3)] for i in range(3)])
+    return matrix, np.array([transform.p().get(k) for k in range(3)])
