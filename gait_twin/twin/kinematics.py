@@ -1,9 +1,11 @@
 """Streaming inverse kinematics: coordinates of the model from orientations of its bodies.
 
 Minimises what OpenSim's own solver minimises, the weighted sum of squared angles between measured and
-modelled orientations (Simbody's OrientationSensors), over the coordinates within their ranges, by
-Gauss-Newton on Simbody's Jacobian. Each frame starts from the previous one, so that one or two iterations
-converge; a far start (the first frame, after a gap) is damped as by Levenberg and Marquardt.
+modelled orientations (Simbody's OrientationSensors), over the coordinates within their ranges. Newton steps
+on Simbody's Jacobian: turning about axis i turns every axis j beyond it by i × j, which gives the second
+derivatives for nothing but a cross product, so that steps converge fast however much the sensors disagree.
+Each frame starts where the last two point to. A far start (the first frame, after a gap) takes
+Gauss-Newton steps, damped as by Levenberg and Marquardt.
 """
 
 from __future__ import annotations
@@ -14,23 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gait_twin.recording.axes import quat_conjugate
 from gait_twin.twin.skeleton import Skeleton
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-STEP_TOLERANCE_RAD = 1e-4
-"""Largest last step: what is left after it is of second order, below 0.001°."""
-FAR_STEP_RAD = 0.3
-"""A longer step is damped, and must lower the cost."""
+STEP_TOLERANCE_RAD = 5e-4
+"""Longest last step: what it leaves is of higher order, some 1e-6 rad."""
+FAR_RAD = 0.5
+"""Longest step and largest residual of an undamped Newton step."""
 MAX_ITERATIONS = 60
+GOOD_FIT_RAD = 0.1
+"""Root mean square angle below which a minimum found from afar is taken for the right one."""
 WEAK_PRIOR = 1e-9
-"""Information (1/rad²) that keeps the normal equations regular and moves a measured coordinate by < 1e-6°."""
+"""Information, 1/rad², that keeps the equations regular and moves a measured coordinate by < 1e-6°."""
 CARRY_PRIOR = 1e-2
-"""Information for a coordinate that the present sensors leave open: a sensor's counts 1."""
+"""Information on a coordinate that the present sensors leave open; a sensor's counts 1."""
 WELL_MEASURED = 0.05
-"""Information below which a coordinate counts as left open, such as knee and ankle without a shank sensor."""
+"""Information below which a coordinate counts as left open, as knee and ankle without a shank sensor."""
+EXTRAPOLATE_S = 0.05
+"""Longest step between frames over which the motion is extrapolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,13 @@ class InverseKinematics:
         How long a coordinate that nothing measures any more keeps its last value, and the time constant
         with which it then returns to its default.
 
+    Attributes
+    ----------
+    free
+        Indices of the n coordinates that are searched for.
+    root_translations
+        Indices of the translations of the joint to ground.
+
     Notes
     -----
     Left out of the search: locked, prescribed and coupled coordinates, translations of the joint to ground
@@ -95,20 +107,23 @@ class InverseKinematics:
         self.weights = np.ones(len(self.bodies)) if weights is None else np.array(weights, dtype=float)
         self._hold_s, self._relax_s = hold_s, relax_s
         turns, self.root_translations = skeleton.pelvis_joint()
-        rows = skeleton.jacobian_rows(self.bodies)[:, :3].ravel()
-        # the default pose may be singular for a coordinate; a slightly bent one is not
-        skeleton.set(np.clip(skeleton.default + 0.1, skeleton.low, skeleton.high))
-        moved = np.abs(skeleton.jacobian()[rows]).max(axis=0, initial=0.0) > 1e-9
-        moved &= ~skeleton.fixed
+        self._rows = skeleton.jacobian_rows(self.bodies)[:, :3].ravel()
+        # a pose in which no coordinate is singular by chance; some models stand with straight, singular knees
+        self._bent = np.clip(skeleton.default + 0.1, skeleton.low, skeleton.high)
+        skeleton.set(self._bent)
+        full = skeleton.jacobian()[self._rows]
+        moved = (np.abs(full) > 1e-9).any(axis=0) & ~skeleton.fixed
         moved[self.root_translations] = False
         self.free = np.flatnonzero(moved)
-        self._rows = rows
-        # the joint to ground: no limits, and nothing to relax to in heading
         self._low, self._high = skeleton.low[self.free].copy(), skeleton.high[self.free].copy()
         root = np.isin(self.free, turns)
         self._low[root], self._high[root] = -np.inf, np.inf
-        self._heading = root & (np.abs(skeleton.jacobian()[rows[1]][self.free]) > 0.9)
-        self._information_cache: dict[bytes, tuple[BoolArray, FloatArray]] = {}
+        # beyond a right angle of the middle one, three angles describe the same pose a second time
+        middle = np.isin(self.free, turns[1:2]) if len(turns) == 3 else np.zeros_like(root)
+        self._low[middle], self._high[middle] = -0.5 * np.pi, 0.5 * np.pi
+        self._heading = root & (np.abs(full[1, self.free]) > 0.9)  # about the vertical
+        self._order = self._chain_order()
+        self._by_sensors: dict[bytes, tuple[BoolArray, FloatArray]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -116,7 +131,9 @@ class InverseKinematics:
         self.skeleton.set(self.skeleton.default)
         self._prior = self.skeleton.default[self.free].copy()
         self._unmeasured_s = np.zeros(len(self.free))
-        self._previous: FloatArray | None = None
+        self._solved: FloatArray | None = None
+        self._rate: FloatArray | None = None
+        self._usual = 0.0
         self._time_s = float("nan")
 
     def solve(self, time_s: float, quats: ArrayLike, weights: ArrayLike | None = None) -> Solution:
@@ -125,7 +142,7 @@ class InverseKinematics:
         Parameters
         ----------
         time_s
-            Instant, s; only differences matter, for what is carried over gaps.
+            Instant, s; only differences matter.
         quats
             (k, 4) measured orientations, scalar first, rotating body axes into OpenSim's ground; NaN where
             not measured.
@@ -136,148 +153,216 @@ class InverseKinematics:
         weight = self.weights if weights is None else self.weights * np.asarray(weights, dtype=float)
         seen = np.isfinite(measured).all(axis=1) & (weight > 0.0)
         measured[~seen] = (1.0, 0.0, 0.0, 0.0)
-        weight = np.where(seen, weight, 0.0)
-        self._age(time_s)
-
-        skeleton, free = self.skeleton, self.free
-        start = skeleton.values.copy()
-        if self._previous is None and seen.any():
-            start[free] = self._first_guess(start, measured, weight)
-        well, information = self._information(start, seen)
-        problem = _Problem(self, measured, np.repeat(np.sqrt(weight), 3), information)
-        values, residual, converged, iterations = problem.minimise(start)
-
-        solved = values[free]
-        self._prior = np.where(well, solved, self._prior)
-        self._unmeasured_s[well] = 0.0
-        self._previous = solved
-        angles = np.where(seen, np.linalg.norm(residual.reshape(-1, 3), axis=1), np.nan)
-        flags = np.zeros(len(values), dtype=bool)
-        flags[free] = well
-        return Solution(values, angles, flags, converged, iterations)
-
-    def _age(self, time_s: float) -> None:
-        """Let priors of coordinates that have not been measured for long return to their defaults."""
         elapsed = time_s - self._time_s if time_s > self._time_s else 0.0
         self._time_s = time_s
-        self._unmeasured_s += elapsed
+        self._age(elapsed)
+
+        well, information = self._information(seen)
+        frame = _Frame(self, measured, np.sqrt(np.where(seen, weight, 0.0)), information)
+        found = None
+        if self._solved is not None:
+            start = self._solved
+            if self._rate is not None and elapsed < EXTRAPOLATE_S:
+                start = start + elapsed * np.where(well, self._rate, 0.0)
+            found = frame.minimise(start)
+        if found is None or found.jump > self._usual + FAR_RAD:
+            found = self._search(frame, found)
+        solved, error = found.solved, found.error
+        self._usual = float(np.abs(error[seen]).max(initial=0.0))
+        self._pose(solved)
+        self._rate = (solved - self._solved) / elapsed if self._solved is not None and elapsed > 0.0 else None
+        self._solved = solved
+        self._prior = np.where(well, solved, self._prior)
+        self._unmeasured_s[well] = 0.0
+
+        flags = np.zeros(len(self.skeleton.coordinates), dtype=bool)
+        flags[self.free] = well
+        angles = np.where(seen, np.linalg.norm(error, axis=1), np.nan)
+        return Solution(self.skeleton.values.copy(), angles, flags, found.converged, found.iterations)
+
+    def _pose(self, solved: FloatArray) -> None:
+        values = self.skeleton.values.copy()
+        values[self.free] = solved
+        self.skeleton.set(values)
+
+    def _unwind(self, solved: FloatArray) -> FloatArray:
+        """Without whole turns beyond the last pose."""
+        last = self.skeleton.default[self.free] if self._solved is None else self._solved
+        turns = np.round((solved - last) / (2.0 * np.pi)) * self.skeleton.rotational[self.free]
+        return solved - 2.0 * np.pi * turns
+
+    def _age(self, elapsed_s: float) -> None:
+        """Let priors of coordinates that have not been measured for long return to their defaults."""
+        self._unmeasured_s += elapsed_s
+        # a heading has no neutral value to return to
         stale = (self._unmeasured_s > self._hold_s) & ~self._heading
         if stale.any():
             default = self.skeleton.default[self.free]
-            back = default + (self._prior - default) * np.exp(-elapsed / self._relax_s)
+            back = default + (self._prior - default) * np.exp(-elapsed_s / self._relax_s)
             self._prior = np.where(stale, back, self._prior)
 
-    def _information(self, values: FloatArray, seen: BoolArray) -> tuple[BoolArray, FloatArray]:
+    def _information(self, seen: BoolArray) -> tuple[BoolArray, FloatArray]:
         """Which free coordinates the seen sensors determine, and the prior's information on each.
 
-        A property of the model and of who is there, so it is found once for each set of sensors, in a
-        slightly bent pose.
+        A property of the model and of who is there: found once for each set of sensors.
         """
         key = seen.tobytes()
-        if key not in self._information_cache:
-            skeleton = self.skeleton
-            bent = skeleton.default.copy()
-            bent[self.free] = np.clip(skeleton.default[self.free] + 0.1, self._low, self._high)
-            skeleton.set(bent)
-            jacobian = skeleton.jacobian()[self._rows[np.repeat(seen, 3)]][:, self.free]
-            skeleton.set(values)
-            spread = np.diag(np.linalg.inv(jacobian.T @ jacobian + WEAK_PRIOR * np.eye(len(self.free))))
-            well = 1.0 / spread > WELL_MEASURED
-            self._information_cache[key] = well, np.where(well, WEAK_PRIOR, CARRY_PRIOR)
-        return self._information_cache[key]
+        if key not in self._by_sensors:
+            now = self.skeleton.values
+            self.skeleton.set(self._bent)
+            jacobian = self.skeleton.jacobian()[self._rows[np.repeat(seen, 3)]][:, self.free]
+            self.skeleton.set(now)
+            spread = np.linalg.inv(jacobian.T @ jacobian + WEAK_PRIOR * np.eye(len(self.free))).diagonal()
+            well = spread < 1.0 / WELL_MEASURED
+            self._by_sensors[key] = well, np.where(well, WEAK_PRIOR, CARRY_PRIOR)
+        return self._by_sensors[key]
 
-    def _first_guess(self, values: FloatArray, measured: FloatArray, weight: FloatArray) -> FloatArray:
-        """Turn the default pose by each quarter turn; start from the heading that fits best."""
-        best, guess = np.inf, values[self.free]
-        for turn in (0.0, 0.5 * np.pi, np.pi, -0.5 * np.pi):
-            trial = values.copy()
-            trial[self.free[self._heading]] = turn
-            self.skeleton.set(trial)
-            cost = float(weight.repeat(3) @ _errors(measured, self.skeleton.quaternions(self.bodies)) ** 2)
-            if cost < best - 1e-9:
-                best, guess = cost, trial[self.free]
-        return guess
+    def _chain_order(self) -> FloatArray:
+        """(n, n) 1 where the row's axis carries the column's, -1 the other way round, 0 for no relation."""
+        skeleton, free = self.skeleton, self.free
+        base = skeleton.jacobian()[self._rows][:, free]
+        order = np.zeros((len(free), len(free)))
+        for i, index in enumerate(free):
+            moved = self._bent.copy()
+            moved[index] += 1e-4
+            skeleton.set(moved)
+            carried = (np.abs(skeleton.jacobian()[self._rows][:, free] - base) > 1e-7).any(axis=0)
+            order[i, carried] = 1.0
+        np.fill_diagonal(order, 0.0)
+        skeleton.set(skeleton.default)
+        return order - order.T
+
+    def _search(self, frame: _Frame, found: _Minimum | None) -> _Minimum:
+        """Best minimum from the default pose in four headings, or the one already found.
+
+        From afar a step can end in the wrong valley, or a turn away.
+        """
+        guesses = []
+        for quarter in range(4):
+            guess = self.skeleton.default[self.free].copy()
+            guess[self._heading] += (quarter if quarter < 3 else -1) * 0.5 * np.pi
+            guesses.append((frame.evaluate(guess)[1], quarter, guess))
+        best = found
+        for _, _, guess in sorted(guesses, key=lambda entry: entry[:2]):
+            if best is not None and best.rms < GOOD_FIT_RAD:
+                break
+            trial = frame.minimise(guess)
+            if best is None or trial.cost < best.cost - 1e-6:
+                best = trial
+        assert best is not None
+        best.solved = self._unwind(best.solved)
+        return best
 
 
-class _Problem:
-    """Least squares of one frame."""
+@dataclass(slots=True)
+class _Minimum:
+    """Coordinates, (k, 3) errors, cost before the last step, largest error at the start, convergence."""
+
+    solved: FloatArray
+    error: FloatArray
+    cost: float
+    jump: float
+    converged: bool
+    iterations: int
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the angles, rad."""
+        return float(np.sqrt(np.mean(np.sum(self.error**2, axis=1))))
+
+
+class _Frame:
+    """Weighted least squares of one frame."""
 
     def __init__(
         self, owner: InverseKinematics, measured: FloatArray, root_weight: FloatArray, information: FloatArray
-    ):
-        self.o, self.measured, self.root_weight, self.information = owner, measured, root_weight, information
+    ) -> None:
+        self.o = owner
+        self.root_weight = root_weight[:, None]
+        self.information = information
+        w, x, y, z = measured.T
+        # measured * conjugate(modelled) is this matrix times the modelled quaternion
+        self.left = np.array([[w, x, y, z], [x, -w, z, -y], [y, -z, -w, x], [z, y, -x, -w]]).transpose(2, 0, 1)
 
-    def evaluate(self, values: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-        """Rotation vectors from model to measurement, offset from the prior, and cost."""
+    def evaluate(self, solved: FloatArray) -> tuple[FloatArray, float]:
+        """(k, 3) rotation vectors, in ground, from modelled to measured orientations; and the cost."""
         o = self.o
+        values = o.skeleton.values.copy()
+        values[o.free] = solved
         o.skeleton.set(values)
-        error = _errors(self.measured, o.skeleton.quaternions(o.bodies))
-        offset = o._prior - values[o.free]
-        weighted = error * self.root_weight
-        return error, offset, float(weighted @ weighted + self.information @ offset**2)
+        q = (self.left @ o.skeleton.quaternions(o.bodies)[:, :, None])[:, :, 0]
+        xyz = q[:, 1:]
+        length = np.sqrt(np.einsum("ij,ij->i", xyz, xyz))
+        turn = 2.0 * np.arctan2(length, np.abs(q[:, 0])) / np.maximum(length, 1e-12)
+        error = xyz * np.copysign(turn, q[:, 0])[:, None]
+        weighted = (error * self.root_weight).ravel()
+        offset = o._prior - solved
+        return error, float(weighted @ weighted + self.information @ (offset * offset))
 
-    def minimise(self, start: FloatArray) -> tuple[FloatArray, FloatArray, bool, int]:
+    def minimise(self, start: FloatArray) -> _Minimum:
+        """Nearest minimum, downhill from `start`."""
         o = self.o
-        values = start.copy()
-        # a range may begin beyond where an unclamped past left the coordinate
-        values[o.free] = np.clip(values[o.free], o._low, o._high)
-        error, offset, cost = self.evaluate(values)
+        solved = np.minimum(np.maximum(start, o._low), o._high)
+        error, cost = self.evaluate(solved)
+        jump = float(np.abs(error * (self.root_weight > 0.0)).max())
         damping = 0.0
         for iteration in range(1, MAX_ITERATIONS + 1):
-            jacobian = o.skeleton.jacobian()[o._rows][:, o.free]
-            weighted = jacobian * self.root_weight[:, None]
-            normal = weighted.T @ weighted
-            normal.flat[:: len(offset) + 1] += self.information
-            gradient = weighted.T @ (error * self.root_weight) + self.information * offset
+            jacobian = (
+                o.skeleton.jacobian()[o._rows[:, None], o.free].reshape(len(error), 3, -1)
+                * self.root_weight[:, :, None]
+            )
+            weighted = error * self.root_weight
+            flat = jacobian.reshape(-1, len(solved))
+            normal = flat.T @ flat
+            near = float(np.abs(error).max()) < FAR_RAD
+            if near:
+                normal -= 0.5 * o._order * (_cross(error, jacobian).reshape(flat.shape).T @ flat)
+            normal.flat[:: len(solved) + 1] += self.information
+            gradient = weighted.ravel() @ flat + self.information * (o._prior - solved)
             while True:
-                step = self._bounded_step(normal, gradient, damping, values[o.free])
+                step = self._bounded_step(normal, gradient, damping, solved)
                 longest = float(np.abs(step).max(initial=0.0))
-                if longest < STEP_TOLERANCE_RAD:
-                    values[o.free] += step
-                    o.skeleton.set(values)
-                    return o.skeleton.values.copy(), error - jacobian @ step, True, iteration
-                trial = values.copy()
-                trial[o.free] += step
-                new_error, new_offset, new_cost = self.evaluate(trial)
-                if longest < FAR_STEP_RAD or new_cost < cost:
+                if not near and longest > FAR_RAD:
+                    step, longest = step * (FAR_RAD / longest), FAR_RAD
+                if longest < STEP_TOLERANCE_RAD and not damping:
+                    # the errors change by what the step turns; no need to look again
+                    turned = (flat @ step).reshape(error.shape) / np.where(
+                        self.root_weight > 0.0, self.root_weight, 1.0
+                    )
+                    return _Minimum(solved + step, error - turned, cost, jump, True, iteration)
+                new_error, new_cost = self.evaluate(solved + step)
+                if (near and longest < FAR_RAD) or new_cost < cost:
                     break
-                damping = max(4.0 * damping, 1e-2)
-            damping = 0.0 if damping < 1e-3 else 0.25 * damping
-            values, error, offset, cost = trial, new_error, new_offset, new_cost
-        return o.skeleton.values.copy(), error, False, MAX_ITERATIONS
+                damping = max(4.0 * damping, 0.01)
+                if damping > 1e6:
+                    return _Minimum(solved, error, cost, jump, False, iteration)
+            damping = 0.25 * damping if damping > 1e-3 else 0.0
+            solved, error, cost = solved + step, new_error, new_cost
+        return _Minimum(solved, error, cost, jump, False, MAX_ITERATIONS)
 
     def _bounded_step(self, normal: FloatArray, gradient: FloatArray, damping: float, at: FloatArray) -> FloatArray:
-        """Newton step that stays within the ranges: what would leave its range goes to the bound, and the
-        others are solved for again."""
-        o = self.o
+        """Newton step within the ranges: what would leave its range goes to the bound, and the others are
+        solved for again."""
+        low, high = self.o._low - at, self.o._high - at
         if damping:
             normal = normal + damping * np.eye(len(at))
         step: FloatArray = np.linalg.solve(normal, gradient)
-        target = at + step
-        outside = (target < o._low) | (target > o._high)
-        if not outside.any():
+        bound = (step < low) | (step > high)
+        if not bound.any():
             return step
-        bound = np.zeros(len(at), dtype=bool)
-        while (outside & ~bound).any():
-            bound |= outside
-            step = np.where(bound, np.clip(target, o._low, o._high) - at, 0.0)
+        while True:
             inner = ~bound
+            step = np.where(bound, np.minimum(np.maximum(step, low), high), 0.0)
             rest = gradient[inner] - normal[np.ix_(inner, bound)] @ step[bound]
             step[inner] = np.linalg.solve(normal[np.ix_(inner, inner)], rest)
-            target = at + step
-            outside = (target < o._low - 1e-12) | (target > o._high + 1e-12)
-        return step
+            beyond = inner & ((step < low) | (step > high))
+            if not beyond.any():
+                return step
+            bound |= beyond
 
 
-def _errors(measured: FloatArray, modelled: FloatArray) -> FloatArray:
-    """(3k,) rotation vectors, in ground, that turn modelled (k, 4) onto measured (k, 4) orientations."""
-    aw, av = measured[:, :1], measured[:, 1:]
-    c = quat_conjugate(modelled)
-    bw, bv = c[:, :1], c[:, 1:]
-    w = (aw * bw)[:, 0] - np.einsum("ij,ij->i", av, bv)
-    cross = av[:, [1, 2, 0]] * bv[:, [2, 0, 1]] - av[:, [2, 0, 1]] * bv[:, [1, 2, 0]]
-    xyz = aw * bv + bw * av + cross
-    length = np.sqrt(np.einsum("ij,ij->i", xyz, xyz))
-    angle = 2.0 * np.arctan2(length, np.abs(w))
-    factor = np.where(length > 1e-9, angle / np.maximum(length, 1e-9), 2.0) * np.where(w < 0.0, -1.0, 1.0)
-    return (xyz * factor[:, None]).ravel()
+def _cross(vectors: FloatArray, columns: FloatArray) -> FloatArray:
+    """(k, 3, n) cross products of (k, 3) vectors with (k, 3, n) columns."""
+    x, y, z = (vectors[:, i, None] for i in range(3))
+    a, b, c = columns[:, 0], columns[:, 1], columns[:, 2]
+    return np.stack([y * c - z * b, z * a - x * c, x * b - y * a], axis=1)
