@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -249,7 +250,7 @@ class InverseKinematics:
             trial = frame.minimise(guess)
             if best is None or trial.cost < best.cost - 1e-6:
                 best = trial
-        assert best is not None
+        assert best is not None  # there is always a first guess
         best.solved = self._unwind(best.solved)
         return best
 
@@ -340,13 +341,17 @@ class _Frame:
             solved, error, cost = solved + step, new_error, new_cost
         return _Minimum(solved, error, cost, jump, False, MAX_ITERATIONS)
 
-    def _bounded_step(self, normal: FloatArray, gradient: FloatArray, damping: float, at: FloatArray) -> FloatArray:
-        """Newton step within the ranges: what would leave its range goes to the bound, and the others are
-        solved for again."""
+    def _bounded_step(
+        self, normal: FloatArray, gradient: FloatArray, damping: float, at: FloatArray
+    ) -> NDArray[np.floating[Any]]:
+        """Newton step within the ranges.
+
+        What would leave its range goes to the bound, and the others are solved for again.
+        """
         low, high = self.o._low - at, self.o._high - at
         if damping:
             normal = normal + damping * np.eye(len(at))
-        step: FloatArray = np.linalg.solve(normal, gradient)
+        step = np.linalg.solve(normal, gradient)
         bound = (step < low) | (step > high)
         if not bound.any():
             return step

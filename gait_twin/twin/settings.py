@@ -4,35 +4,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gait_twin.errors import InputError
+from gait_twin.recording import SEGMENTS
 from gait_twin.settings import check, setting
 
 
 @dataclass(frozen=True, slots=True)
 class TwinSettings:
-    """Settings of the twin; the node declares its parameters from them."""
+    """Which model follows the person, and how.
 
-    model_path: str = setting("", "path of an .osim file; empty: the default model, scaled by height and mass")
-    height_m: float = setting(1.75, "body height for the default model, m", low=0.5, high=2.5)
-    mass_kg: float = setting(75.0, "body mass for the default model, kg", low=5.0, high=300.0)
-    bodies: str = setting(
-        "", "names of the model's bodies where they differ from the segments', such as 'femur_r=thigh_r, torso=thorax'"
+    Raises
+    ------
+    InputError
+        On a value out of its range, or a weight that is not understood.
+    """
+
+    model_path: str = setting("", "Path of an .osim file; empty for the default model, scaled by height and mass.")
+    height_m: float = setting(1.75, "Body height for the default model, m.", low=0.5, high=2.5)
+    mass_kg: float = setting(75.0, "Body mass for the default model, kg.", low=5.0, high=300.0)
+    bodies: tuple[str, ...] = setting(
+        (), "Names of the model's bodies where they differ from the segments', as 'femur_r=thigh_r'."
     )
-    weights: str = setting("", "weights of sensors other than 1, such as 'calcn_r=0.5, torso=0.2'")
+    weights: tuple[str, ...] = setting((), "Weights of sensors other than 1, as 'calcn_r=0.5'; 0 leaves one out.")
     velocity_window_s: float = setting(
-        0.06, "length of the causal filter behind velocities, s; they lag by half of it", low=0.005, high=0.5
+        0.06, "Length of the causal filter behind velocities, which lag by half of it, s.", low=0.005, high=0.5
     )
     hold_s: float = setting(
-        0.5, "how long a coordinate whose sensors are missing keeps its last value, s", low=0.0, high=60.0
+        0.5, "How long a coordinate whose sensors are missing keeps its last value, s.", low=0.0, high=60.0
     )
     relax_s: float = setting(
-        0.5, "time constant with which it then returns to the neutral pose, s", low=0.01, high=60.0
+        0.5, "Time constant with which it then returns to the neutral pose, s.", low=0.01, high=60.0
     )
     fit_deg: float = setting(
-        10.0,
-        "root mean square residual of the sensors at which quality has fallen to one half, deg",
-        low=1.0,
-        high=90.0,
+        10.0, "Root mean square residual of the sensors at which quality is one half, deg.", low=1.0, high=90.0
     )
 
     def __post_init__(self) -> None:
         check(self)
+        self.sensor_weights()
+
+    def sensor_weights(self) -> dict[str, float]:
+        """Weight of each segment that `weights` names.
+
+        Raises
+        ------
+        InputError
+            An entry that is not understood.
+        """
+        weights: dict[str, float] = {}
+        for entry in self.weights:
+            segment, _, number = (part.strip() for part in entry.partition("="))
+            try:
+                weights[segment] = float(number)
+            except ValueError:
+                weights[segment] = -1.0
+            if segment not in SEGMENTS or not 0.0 <= weights[segment] <= 1e6:
+                raise InputError(
+                    f"TwinSettings.weights holds {entry!r}; give 'segment=number' with a segment of "
+                    f"{', '.join(SEGMENTS)} and a number of 0 or more."
+                )
+        return weights

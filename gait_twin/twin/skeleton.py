@@ -168,8 +168,8 @@ class Skeleton:
             moved = np.flatnonzero(np.abs(self._state.getQ().to_numpy() - base) > 0.06)
             if len(moved) != 1:
                 raise InputError(
-                    f"Coordinate {coordinate.getName()} of the model moves {len(moved)} mobilities; use joints with one each "
-                    "(CustomJoint, PinJoint, SliderJoint, PlanarJoint, UniversalJoint, GimbalJoint)."
+                    f"Coordinate {coordinate.getName()} of the model moves {len(moved)} mobilities; use joints "
+                    "with one each (CustomJoint, PinJoint, SliderJoint, PlanarJoint, UniversalJoint, GimbalJoint)."
                 )
             index.append(int(moved[0]))
             coordinate.setValue(self._state, coordinate.getDefaultValue(), False)
@@ -187,8 +187,8 @@ class Skeleton:
             names = coupler.getIndependentCoordinateNames() if coupler else None
             if names is None or names.getSize() != 1:
                 notices.append(
-                    f"Constraint {constraint.getName()} ({constraint.getConcreteClassName()}) is not held by the streaming "
-                    "kinematics."
+                    f"Constraint {constraint.getName()} ({constraint.getConcreteClassName()}) of the model is not held "
+                    "by the streaming kinematics."
                 )
                 continue
             couplers.append(

@@ -17,8 +17,9 @@ from gait_twin.recording.axes import (
     quat_conjugate,
     quat_multiply,
 )
+from gait_twin.twin.default_model import build_default_model
 from gait_twin.twin.kinematics import InverseKinematics, Solution
-from gait_twin.twin.model import build_default_model, load_model, map_segments, sole_points
+from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
@@ -84,8 +85,8 @@ class Twin:
     def __init__(self, model: opensim.Model, segments: Sequence[str], settings: TwinSettings | None = None) -> None:
         self.settings = settings or TwinSettings()
         self.skeleton = Skeleton(model)
-        bodies, notices = map_segments(model, segments, _pairs(self.settings.bodies))
-        weights = _weights(self.settings.weights)
+        bodies, notices = map_segments(model, segments, self.settings.bodies)
+        weights = self.settings.sensor_weights()
         self.sensors = tuple(s for s in segments if s in bodies)
         self.notices = (*self.skeleton.notices, *notices)
         self._columns = [tuple(segments).index(s) for s in self.sensors]
@@ -162,10 +163,17 @@ class Twin:
         dict
             For each body its origin (3,), m, and its orientation (4,), scalar first, rotating the body's
             OpenSim axes into the z-up world. Empty for a state without coordinates.
+
+        Raises
+        ------
+        InputError
+            A state of another model.
         """
         if not state.coordinates:
             return {}
         skeleton = self.skeleton
+        if state.coordinates != skeleton.coordinates:
+            raise InputError("The state is of another model: its coordinates are not this twin's.")
         if not np.array_equal(skeleton.values, state.positions):
             skeleton.set(state.positions)
         places = opensim_to_ros(skeleton.origins(skeleton.bodies))
@@ -256,8 +264,11 @@ class Twin:
         return self._slope @ self._history
 
     def _quality(self, solution: Solution, ready: NDArray[np.bool_], heading: bool) -> float:
-        """Share of the sensors that are there, less for what they disagree about, at most half without the
-        walk's heading."""
+        """From 0 to 1.
+
+        Share of the sensors that are there, less for what they disagree about with the model, and at most half
+        without the walk's heading.
+        """
         if not ready.any():
             return 0.0
         rms = np.degrees(np.sqrt(np.nanmean(solution.residuals_rad**2)))
@@ -306,30 +317,12 @@ def _lacking(sensors: Sequence[str]) -> str:
         return ""
     worn = ", ".join(sensors) or "none"
     return (
-        "Too few sensors for a skeleton: wear one on the pelvis and on thigh and shank (femur, tibia) of at least one leg; "
-        f"there are sensors on {worn}."
+        "Too few sensors for a skeleton: wear one on the pelvis and on thigh and shank (femur, tibia) of at least "
+        f"one leg; there are sensors on {worn}."
     )
-
-
-def _pairs(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _weights(text: str) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for entry in _pairs(text):
-        segment, _, value = entry.partition("=")
-        try:
-            weights[segment.strip()] = float(value)
-        except ValueError:
-            raise InputError(f"Sensor weight {entry!r} is not of the form segment=number.") from None
-        if not weights[segment.strip()] >= 0.0:
-            raise InputError(f"Sensor weight {entry!r} is negative; give 0 or more.")
-    return weights
 
 
 def _foot_bodies(model: opensim.Model, settings: TwinSettings) -> tuple[str | None, str | None]:
-    feet, _ = map_segments(
-        model, (Side.RIGHT.foot, Side.LEFT.foot), [p for p in _pairs(settings.bodies) if p.startswith("calcn")]
-    )
+    names = [name for name in settings.bodies if name.strip().startswith("calcn")]
+    feet, _ = map_segments(model, (Side.RIGHT.foot, Side.LEFT.foot), names)
     return feet.get(Side.RIGHT.foot), feet.get(Side.LEFT.foot)

@@ -171,7 +171,7 @@ class RobotDescription:
             self._driven.add(driver)
         else:
             name = f"{driver}_{axis.name}"
-            values = [axis.function(float(x)) for x in np.linspace(*np.clip((low, high), -7.0, 7.0), 50)]
+            values = [axis.function(float(x)) for x in np.linspace(max(low, -7.0), min(high, 7.0), 50)]
             low, high = min(values), max(values)
             if linear:
                 mimic = {"joint": driver, "multiplier": f"{slope:.12g}", "offset": f"{offset:.12g}"}
@@ -216,7 +216,8 @@ class RobotDescription:
         kind = joint.getConcreteClassName()
         if kind not in SIMPLE_JOINTS:
             raise InputError(
-                f"Joint {joint.getName()} is a {kind}, which a robot description cannot follow; replace it by a CustomJoint."
+                f"Joint {joint.getName()} is a {kind}, which a robot description cannot follow; "
+                "replace it by a CustomJoint."
             )
         letters = SIMPLE_JOINTS[kind]
         # coordinates of a planar joint are listed rotation first, but it translates first
