@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,6 +115,7 @@ def simulate(
       gait-twin simulate feet --segments calcn_l,calcn_r --rate 200 --set packet_loss=0.05
     """
     from gait_twin.simulation import SensorSettings, WalkSettings, default_demo
+    from gait_twin.simulation import simulate as walk_virtually
 
     if list_settings:
         _list_settings(*default_demo())
@@ -151,25 +151,16 @@ def simulate(
         for s in (walk, sensors)
     )
     with progress("Walking") as update:
-        recording = walk_virtually(walk, sensors, update)
+        recording = walk_virtually(walk, sensors, progress=update)
     with busy(f"Writing {bag}"):
         from gait_twin.recording import save
 
         save(recording, bag)
-    out.print(
-        f"{recording.duration_s:.1f} s, {len(recording.imus)} sensors, "
-        f"{len(recording.truth.strides)} strides: gait-twin analyze {bag} --out {bag}-result"
-    )
+    strides = len(recording.truth.strides) if recording.truth else 0
+    out.print(f"{recording.duration_s:.1f} s, {len(recording.imus)} sensors, {strides} strides")
     wrote([bag])
+    out.print(f"[dim]next:[/dim] gait-twin analyze {bag} --out {bag}-result", soft_wrap=True)
     return report(recording.notices, ())
-
-
-def walk_virtually(walk: Any, sensors: Any, update: typing.Callable[[float], None]) -> Any:
-    """Simulate on the default model of the subject's size."""
-    from gait_twin.simulation import simulate as simulate_
-
-    del update
-    return simulate_(walk, sensors)
 
 
 def _parse(name: str, text: str, default: Any) -> Any:

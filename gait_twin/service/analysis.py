@@ -15,7 +15,8 @@ from gait_twin.errors import InputError
 from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.recording import BodyFrames, FootPose, GaitEvent, Recording, Side, Step, Stride, TwinState
 from gait_twin.sensing import HubSettings, SensorHub
-from gait_twin.service.motion import BodyPoses, figure
+from gait_twin.service.model import default_model
+from gait_twin.service.motion import MOTION_RATE_HZ, BodyPoses, figure
 from gait_twin.service.results import (
     Analysis,
     SensorReport,
@@ -25,7 +26,7 @@ from gait_twin.service.results import (
     twin_notices,
 )
 from gait_twin.steps import StepEstimator, StepSettings
-from gait_twin.twin import Twin, TwinSettings, build_default_model
+from gait_twin.twin import Twin, TwinSettings
 
 if TYPE_CHECKING:
     import opensim
@@ -36,10 +37,6 @@ Progress = Callable[[float], None]
 
 BLOCK_S = 5.0
 """Results do not depend on it: long enough to be fast, short enough to show progress."""
-MOTION_RATE_HZ = 30.0
-"""Rate of the moving figure, enough for the eye."""
-NOMINAL_HEIGHT_M, NOMINAL_MASS_KG = 1.75, 75.0
-"""Size of the default model where the subject's is not known; joint angles hardly depend on it."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,13 @@ class _Pipeline:
 
     def __init__(self, recording: Recording, settings: AnalysisSettings, model: opensim.Model | None) -> None:
         self.recording = recording
-        self.notices: list[str] = []
+        self.notices: tuple[str, ...] = ()
+        if model is None:
+            model, self.notices = default_model(recording.subject)
         self.hub = SensorHub(tuple(recording.imus), settings.hub)
         self.detector = EventDetector(settings.detector)
         self.estimator = StepEstimator(settings.steps)
-        self.twin = Twin(model or self._default_model(), self.hub.segments, settings.twin)
+        self.twin = Twin(model, self.hub.segments, settings.twin)
         self.events: list[GaitEvent] = []
         self.strides: list[Stride] = []
         self.steps: list[Step] = []
@@ -88,14 +87,6 @@ class _Pipeline:
         self.time_s: list[FloatArray] = []
         self.rates: dict[Side, list[FloatArray]] = {side: [] for side in Side if side.foot in self.hub.segments}
         self.bodies: list[tuple[float, BodyPoses]] = []
-
-    def _default_model(self) -> opensim.Model:
-        subject = self.recording.subject
-        height, mass = subject.height_m, subject.mass_kg
-        if not math.isfinite(height):
-            height = NOMINAL_HEIGHT_M
-            self.notices.append(f"The subject's height is not known: the twin is {height} m tall.")
-        return build_default_model(height, mass if math.isfinite(mass) else NOMINAL_MASS_KG)
 
     def push(self, rows: Sequence[tuple[str, slice]]) -> None:
         for segment, part in rows:

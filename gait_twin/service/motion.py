@@ -14,6 +14,8 @@ from gait_twin.recording.axes import quat_rotate
 
 FloatArray = NDArray[np.float64]
 
+MOTION_RATE_HZ = 30.0
+"""Rate of the moving figure, enough for the eye, Hz."""
 REFERENCE_HEIGHT_M = 1.8
 """Body height for which `_POINTS` and `_LIMBS` give lengths, m."""
 

@@ -1,0 +1,32 @@
+"""The model of a person of whom nothing but the recording is given."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gait_twin.recording import Subject
+from gait_twin.twin import TwinSettings, build_default_model
+
+if TYPE_CHECKING:
+    import opensim
+
+
+def default_model(subject: Subject) -> tuple[opensim.Model, tuple[str, ...]]:
+    """Build the default model of a subject's size, and say what of it had to be assumed.
+
+    Raises
+    ------
+    InputError
+        When height or mass are those of no person.
+    """
+    nominal = TwinSettings()
+    notices = []
+    height, mass = subject.height_m, subject.mass_kg
+    if not math.isfinite(height):
+        height = nominal.height_m
+        notices.append(f"The subject's height is not known: the twin is {height} m tall.")
+    if not math.isfinite(mass):
+        mass = nominal.mass_kg
+        notices.append(f"The subject's mass is not known: the twin weighs {mass} kg.")
+    return build_default_model(height, mass), tuple(notices)
