@@ -156,6 +156,7 @@ class BodyCalibrator:
             return
         for i in np.flatnonzero(chosen & ~self._calibrated).tolist():
             self._stand(i, start, float(time[-1]), values[:, i], found)
+        self._share_heading()
         for i in np.flatnonzero(found.still & ~found.gravity_ok & ~self._calibrated).tolist():
             self._remarks[self._segments[i]] = (
                 f"{self._segments[i]} shows {found.gravity_mps2[i]:.1f} m/s^2 at rest instead of 9.8 and stays "
@@ -193,11 +194,15 @@ class BodyCalibrator:
                 )
             else:
                 self._set_heading(i, HeadingEstimate(float(np.arctan2(y, x)), 0.0, 0), "mounting")
-        elif self._shared[i] and (self._known & self._shared & self._calibrated).any():
-            like = int(np.flatnonzero(self._known & self._shared)[0])
-            angle = self._psi[like] - self._phi[like] + self._phi[i]
-            sd = np.radians(self._found[self._segments[like]].heading_sd_deg)
-            self._set_heading(i, HeadingEstimate(float(angle), float(sd), 0), "shared")
+
+    def _share_heading(self) -> None:
+        """Sensors in one earth frame have one heading: whoever knows it tells the rest."""
+        known = np.flatnonzero(self._calibrated & self._known & self._shared)
+        for i in np.flatnonzero(self._calibrated & ~self._known & self._shared).tolist() if len(known) else []:
+            like = int(known[0])
+            angle = float(self._psi[like] - self._phi[like] + self._phi[i])
+            sd = float(np.radians(self._found[self._segments[like]].heading_sd_deg))
+            self._set_heading(i, HeadingEstimate(angle, sd, 0), "shared")
 
     # ---- walking
 
@@ -223,19 +228,23 @@ class BodyCalibrator:
             if estimate is None:
                 continue
             estimates[i] = estimate
-            if not self._shared[i] and _enough(estimate, self._is_trunk(i)):
-                self._set_heading(i, estimate, "walking")
+            if not self._shared[i]:
+                self._psi[i] = estimate.angle_rad  # provisional until there is enough
+                if _enough(estimate, self._is_trunk(i)):
+                    self._set_heading(i, estimate, "walking")
         together = [i for i in estimates if self._shared[i] and estimates[i].sd_rad < np.radians(20.0)]
         wanted = self._calibrated & ~self._known & self._shared
         if not together or len(together) < 0.5 * wanted.sum():
             return
         now = [replace(estimates[i], angle_rad=estimates[i].angle_rad - self._phi[i]) for i in together]
         pool = pooled(now, SYSTEMATIC_RAD)
-        swings = max((estimates[i].cycles for i in together if not self._is_trunk(i)), default=pool.cycles)
-        if swings >= 3 and pool.sd_rad < (np.radians(5.0) if len(together) > 2 else np.radians(10.0)):
-            for i in np.flatnonzero(wanted).tolist():
-                own = HeadingEstimate(pool.angle_rad + self._phi[i], pool.sd_rad, pool.cycles)
-                self._set_heading(i, own, "shared")
+        self._psi[wanted] = pool.angle_rad + self._phi[wanted]
+        legs = [i for i in together if not self._is_trunk(i)]
+        swings = sum(estimates[i].cycles for i in legs) if legs else pool.cycles
+        if swings >= max(3, len(legs)) and pool.sd_rad < np.radians(6.0 if len(together) > 2 else 10.0):
+            first = int(np.flatnonzero(wanted)[0])
+            self._set_heading(first, replace(pool, angle_rad=float(self._psi[first])), "shared")
+            self._share_heading()
 
     def _is_trunk(self, i: int) -> bool:
         return self._segments[i] in ("pelvis", "torso")
@@ -338,5 +347,5 @@ def _enough(estimate: HeadingEstimate, trunk: bool) -> bool:
     """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones."""
     sd = np.degrees(estimate.sd_rad)
     if trunk:
-        return bool((estimate.cycles >= 3 and sd <= 8.0) or (estimate.cycles >= 10 and sd <= 20.0))
+        return bool((estimate.cycles >= 5 and sd <= 5.0) or (estimate.cycles >= 10 and sd <= 15.0))
     return bool((estimate.cycles >= 3 and sd <= 4.0) or (estimate.cycles >= 8 and sd <= 15.0))

@@ -74,11 +74,10 @@ def on_grid(
     lossy = (interval > b[:, LIMIT]) & ~near_a & ~near_b
     bits |= np.where(lossy, int(SlotStatus.BRIDGED), 0)
     bad = (interval > max_gap_s) & ~near_a & ~near_b
-    # at a sample itself nothing is interpolated, however long the gap beside it
-    for near, row, own in ((near_a, a, sa), (near_b, b, sb)):
-        alone = near & (interval > max_gap_s)
-        out[alone, :10], out[alone, 10] = row[alone, 1:11], row[alone, EPOCH]
-        bits[alone] = own[alone] | int(SlotStatus.VALID)
+    # at a sample itself nothing is interpolated, whatever lies beside it
+    for near, row, own in ((near_a & ~wide, a, sa), (near_b & ~wide, b, sb)):
+        out[near, :10], out[near, 10] = row[near, 1:11], row[near, EPOCH]
+        bits[near] = own[near] | int(SlotStatus.VALID)
     bad |= ~np.isfinite(out[:, :6]).all(axis=1)
     out[bad], bits[bad] = np.nan, 0
     values[inside], status[inside] = out, bits

@@ -1,0 +1,194 @@
+"""Standing and walking: where each sensor sits, for any mounting, against a person whose truth is known."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from sensing_person import joined, play, push_blocks, wear
+
+from gait_twin.errors import InputError
+from gait_twin.recording import SEGMENTS, SlotStatus
+from gait_twin.recording.axes import angle_between, quat_about_z, quat_multiply
+from gait_twin.sensing import HubSettings, SensorHub
+
+LEGS = tuple(s for s in SEGMENTS if s not in ("pelvis", "torso"))
+
+
+def mounted(seed: int) -> np.ndarray:
+    return np.roll(Rotation.random(rng=np.random.default_rng(seed)).as_quat(), 1)
+
+
+def person(segments=SEGMENTS, seed=0, **options):
+    return {s: wear(s, mounting=mounted(100 * seed + i), seed=i, **options) for i, s in enumerate(segments)}
+
+
+def errors_deg(blocks, sensors, heading_only=True):
+    """RMS angle between estimated and true body orientation of each segment where HEADING is set."""
+    time, status, body = (joined(blocks, n) for n in ("time_s", "status", "body_quat_wxyz"))
+    result = {}
+    for i, (segment, worn) in enumerate(sensors.items()):
+        rows = (status[:, i] & SlotStatus.HEADING) > 0 if heading_only else np.isfinite(body[:, i, 0])
+        truth = worn.body_quat[np.round((time[rows] - worn.time_s[0]) / np.diff(worn.time_s[:2])).astype(int)]
+        result[segment] = (
+            np.degrees(np.sqrt(np.mean(angle_between(truth, body[rows, i]) ** 2))) if rows.any() else np.nan
+        )
+    return result
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_body_orientation_from_any_mounting(seed):
+    sensors = person(seed=seed, acc_scale=1.05, gyro_bias=(0.005, -0.01, 0.003), noise=0.05)
+    hub = SensorHub(tuple(sensors), HubSettings())
+    blocks = play(hub, sensors)
+    for segment, error in errors_deg(blocks, sensors).items():
+        assert error < 6.0, (segment, error)
+        found = hub.calibration.segments[segment]
+        assert found.calibrated
+        assert found.heading_from == "walking"
+        assert found.gravity_mps2 == pytest.approx(1.05 * 9.81, abs=0.05)
+    assert hub.calibration.notices == ()
+
+
+def test_shared_earth_frame_needs_fewer_strides_and_drifts_nowhere():
+    sensors = person(facing_rad=2.0)
+    hub = SensorHub(tuple(sensors), HubSettings())
+    blocks = play(hub, sensors, device_orientation=True)
+    # the person faced 2 rad in the earth frame; frames' x points where the person faced
+    for worn in sensors.values():
+        worn.body_quat = quat_multiply(quat_about_z(-2.0), worn.body_quat)
+    assert max(errors_deg(blocks, sensors).values()) < 4.0
+    assert {c.heading_from for c in hub.calibration.segments.values()} == {"shared"}
+    assert hub.calibration.segments["pelvis"].heading_deg == pytest.approx(np.degrees(2.0), abs=4.0)
+
+
+def test_orientation_only_sensors_give_derived_rates():
+    sensors = person(("pelvis", "tibia_r", "tibia_l", "calcn_r"))
+    blocks = play(SensorHub(tuple(sensors), HubSettings()), sensors, device_orientation=True, gyro=False)
+    status, gyr = joined(blocks, "status"), joined(blocks, "gyr_radps")
+    assert np.all(status[:-2] & SlotStatus.GYRO_DERIVED)
+    for i, worn in enumerate(sensors.values()):
+        np.testing.assert_allclose(gyr[5:-5, i], worn.gyr[5:-5], atol=0.05)
+
+
+def test_mounting_hint_needs_no_walking():
+    # the sensor's z axis points backwards, x to the left, y down
+    mounting = np.roll(Rotation.from_matrix([[0, 0, -1], [1, 0, 0], [0, -1, 0]]).as_quat(), 1)
+    worn = wear("pelvis", end_s=4.0, stand_s=10.0, mounting=mounting)
+    hub = SensorHub(("pelvis",), HubSettings(mounting=("pelvis=-z",)))
+    blocks = play(hub, {"pelvis": worn})
+    assert hub.calibration.segments["pelvis"].heading_from == "mounting"
+    assert errors_deg(blocks, {"pelvis": worn})["pelvis"] < 0.1
+
+
+def test_vertical_mounting_hint_is_said_and_left():
+    worn = wear("pelvis", mounting=np.array([1.0, 0, 0, 0]))
+    hub = SensorHub(("pelvis",), HubSettings(mounting=("pelvis=z",)))
+    play(hub, {"pelvis": worn})
+    assert hub.calibration.segments["pelvis"].heading_from == "walking"
+    assert any("nearly vertical" in n for n in hub.calibration.notices)
+
+
+def test_mounting_hint_in_a_shared_frame_tells_all():
+    sensors = person(("torso", "pelvis", "tibia_r"), end_s=3.0)
+    sensors["pelvis"] = wear("pelvis", end_s=3.0)
+    hub = SensorHub(tuple(sensors), HubSettings(mounting=("pelvis=x",)))
+    blocks = play(hub, sensors, device_orientation=True)
+    assert max(errors_deg(blocks, sensors).values()) < 0.1
+
+
+@pytest.mark.parametrize("entry", ["pelvis", "pelvis=w", "hip=x", "=x"])
+def test_mounting_that_is_not_understood_is_refused(entry):
+    with pytest.raises(InputError, match="mounting"):
+        HubSettings(mounting=(entry,))
+
+
+def test_no_standing_is_said():
+    sensors = person(("calcn_r", "calcn_l"), stand_s=-5.0)
+    hub = SensorHub(tuple(sensors), HubSettings())
+    blocks = play(hub, sensors)
+    assert not np.any(joined(blocks, "status") & SlotStatus.CALIBRATED)
+    assert np.isnan(joined(blocks, "body_quat_wxyz")).all()
+    (notice,) = hub.calibration.notices
+    assert "No quiet standing found in the first 25 s" in notice
+    assert "calcn" in notice
+
+
+def test_given_instant_is_used_as_it_is():
+    sensors = person(("calcn_r", "calcn_l"), stand_s=6.0)
+    hub = SensorHub(tuple(sensors), HubSettings(rest_at_s=3.5))
+    play(hub, sensors)
+    assert hub.calibration.rest_start_s == pytest.approx(3.5, abs=0.1)
+
+
+def test_one_bad_sensor_does_not_stop_the_rest():
+    sensors = person(("pelvis", "calcn_r", "calcn_l"), stand_s=8.0)
+    rng = np.random.default_rng(0)
+    bad = sensors["calcn_l"]
+    bad.gyr += np.repeat(rng.normal(size=(len(bad.gyr) // 50 + 1, 3)), 50, axis=0)[: len(bad.gyr)]
+    hub = SensorHub(tuple(sensors), HubSettings())
+    play(hub, sensors)
+    assert [c.calibrated for c in hub.calibration.segments.values()] == [True, True, False]
+    assert any("calcn_l was not there, or not still" in n for n in hub.calibration.notices)
+
+
+def test_wrong_unit_of_acceleration_is_said():
+    sensors = person(("calcn_r", "calcn_l"))
+    sensors["calcn_l"].acc *= 2.0
+    hub = SensorHub(tuple(sensors), HubSettings())
+    play(hub, sensors)
+    assert hub.calibration.segments["calcn_r"].calibrated
+    assert not hub.calibration.segments["calcn_l"].calibrated
+    assert any("calcn_l shows 19.6 m/s^2 at rest" in n for n in hub.calibration.notices)
+
+
+def test_late_joiner_waits_for_the_next_standing():
+    walk = {s: person((s,), end_s=20.0, turn_s=(8.0, 10.0))[s] for s in ("pelvis", "tibia_r", "tibia_l")}
+    hub = SensorHub((*walk, "calcn_r"), HubSettings())
+    late = wear("calcn_r", start_s=6.0, end_s=20.0, turn_s=(8.0, 10.0), mounting=mounted(9))
+    play(hub, {**walk, "calcn_r": late})
+    assert not hub.calibration.segments["calcn_r"].calibrated
+    assert any("stays uncalibrated until all sensors stand still again" in n for n in hub.calibration.notices)
+
+
+def test_late_joiner_is_calibrated_while_standing_turned_round():
+    """The person has turned by half a turn before the second standing: the late sensor's heading follows."""
+    walk = {s: wear(s, end_s=20.0, turn_s=(8.0, 10.0), mounting=mounted(i)) for i, s in enumerate(LEGS[:2])}
+    late = wear("calcn_r", end_s=20.0, turn_s=(8.0, 10.0), mounting=mounted(9))
+    for worn in (*walk.values(), late):  # everyone stands again, as at the end of the walk
+        n = 500
+        worn.time_s = np.append(worn.time_s, worn.time_s[-1] + 0.01 * np.arange(1, n + 1))
+        still = Rotation.from_quat(np.roll(worn.quat[-1], -1)).inv().apply([0, 0, 9.80665])
+        worn.acc, worn.gyr = np.vstack([worn.acc, np.tile(still, (n, 1))]), np.vstack([worn.gyr, np.zeros((n, 3))])
+    start = np.searchsorted(late.time_s, 19.0)
+    late.time_s, late.acc, late.gyr = late.time_s[start:], late.acc[start:], late.gyr[start:]
+    hub = SensorHub((*walk, "calcn_r"), HubSettings())
+    blocks = play(hub, {**walk, "calcn_r": late})
+    assert hub.calibration.segments["calcn_r"].rest_start_s > 20.0
+    assert any("was calibrated in a later standing" in n for n in hub.calibration.notices)
+    body = joined(blocks, "body_quat_wxyz")[-1]
+    x = Rotation.from_quat(np.roll(body[2], -1)).apply([1, 0, 0])
+    assert x[0] < -0.8  # facing backwards, as the others
+
+
+@pytest.mark.parametrize("block_s", [0.01, 0.13, 5.0])
+def test_calibration_does_not_depend_on_blocks(block_s):
+    sensors = person(("pelvis", "tibia_r", "calcn_l"), seed=3, end_s=18.0, noise=0.05)
+    reference = play(SensorHub(tuple(sensors), HubSettings()), sensors)
+    blocks = play(SensorHub(tuple(sensors), HubSettings()), sensors, block_s=block_s)
+    np.testing.assert_array_equal(joined(blocks, "status"), joined(reference, "status"))
+    for name in ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz"):
+        np.testing.assert_allclose(joined(blocks, name), joined(reference, name), atol=1e-9)
+
+
+def test_heading_is_set_once_and_then_constant():
+    sensors = person(("tibia_r", "tibia_l"))
+    hub = SensorHub(tuple(sensors), HubSettings())
+    known = None
+    for _ in push_blocks(hub, sensors):
+        block = hub.poll()
+        found = hub.calibration.segments["tibia_r"]
+        if known is not None:
+            assert found.heading_deg == known
+            assert np.all(block.status[:, 0] & SlotStatus.HEADING)
+        elif found.heading_known:
+            known = found.heading_deg
+    assert known is not None
