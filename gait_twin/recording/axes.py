@@ -33,20 +33,15 @@ def ros_to_opensim(vectors: ArrayLike) -> FloatArray:
     return np.stack([v[..., 0], v[..., 2], -v[..., 1]], axis=-1)
 
 
+# rows of the matrix that multiplies from the left by a quaternion, as places and signs of its elements
+_LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
+_LEFT_SIGN = np.array([[1.0, -1, -1, -1], [1, 1, -1, 1], [1, 1, 1, -1], [1, -1, 1, 1]])
+
+
 def quat_multiply(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """(..., 4) Hamilton product of two broadcastable quaternions: rotate by `b`, then by `a`."""
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    aw, ax, ay, az = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
-    bw, bx, by, bz = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )
+    left = np.asarray(a, dtype=float)[..., _LEFT] * _LEFT_SIGN
+    return np.asarray(np.einsum("...ij,...j->...i", left, np.asarray(b, dtype=float)))
 
 
 def quat_conjugate(q: ArrayLike) -> FloatArray:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
+from gait_twin.recording.recording import ImuStream
+from gait_twin.recording.segments import SEGMENTS
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 LONGEST_GAP_S = 3600.0
 """A pause longer than this is a clock that jumped, not a gap of one recording, s."""
+_SAME_END_S = 0.1  # sensors that were stopped together end this close
 _LEAST_KEPT = 0.5  # with fewer usable rows than this share the time is not a time
 
 
@@ -107,8 +111,11 @@ def nominal_rate_hz(time_s: FloatArray) -> float:
     """Sampling rate of increasing instants (n,), robust to gaps and dropped samples, Hz; NaN below 2."""
     if len(time_s) < 2:
         return float("nan")
+    step = np.diff(time_s)
+    # the mean of whole steps: printed times are rounded, and a median takes the rounding for the step
+    typical = float(np.mean(step[step < 1.5 * np.median(step)]))
     # five digits: what is beyond them is the clock, not the nominal rate
-    return float(f"{1.0 / float(np.median(np.diff(time_s))):.5g}")
+    return float(f"{1.0 / typical:.5g}")
 
 
 def _listed(rows: NDArray[np.int64], noun: str) -> str:
@@ -117,3 +124,110 @@ def _listed(rows: NDArray[np.int64], noun: str) -> str:
     ranges = [f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in np.split(rows, breaks)]
     shown = ", ".join(ranges[:4]) + (", …" if len(ranges) > 4 else "")
     return f"{len(rows)} {noun}{'s' if len(rows) != 1 else ''} ({shown})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples of one sensor as they stand in a file: any origin of time, rows not yet looked at.
+
+    Attributes
+    ----------
+    stream
+        The samples; times on the clock that all sources of a recording share, not necessarily increasing.
+    where
+        File or topic, for sentences.
+    rows
+        (n,) line of each sample; None where there are no lines.
+    """
+
+    stream: ImuStream
+    where: str
+    rows: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Usable streams of a recording, times from the first sample of any.
+
+    Attributes
+    ----------
+    imus
+        Streams by segment.
+    origin_s
+        Time of the first sample on the sources' clock, s.
+    notices, losses
+        As in `Recording`.
+    """
+
+    imus: dict[str, ImuStream]
+    origin_s: float
+    notices: tuple[str, ...]
+    losses: tuple[str, ...]
+
+
+def assemble(sources: Sequence[Source]) -> Assembled:
+    """Put the usable samples of several sensors on one time.
+
+    Rows that repeat the row before in full are left out with a notice, all others that cannot be used with a
+    loss; see `usable_rows`.
+
+    Raises
+    ------
+    InputError
+        If two sources are of one segment, or a source holds nothing to be used.
+    """
+    notices: list[str] = []
+    losses: list[str] = []
+    kept: dict[str, ImuStream] = {}
+    for source in sources:
+        stream = source.stream
+        if stream.segment in kept:
+            raise InputError(f"{source.where} is a second sensor on {stream.segment}; one a segment.")
+        rows = source.rows if source.rows is not None else np.arange(1, len(stream.time_s) + 1)
+        again = _repeats(stream)
+        if again.any():
+            notices.append(f"{source.where}: {_listed(rows[again], 'row')} repeated in full and taken once.")
+            stream, rows = _pick(stream, ~again), rows[~again]
+        usable, sentences = usable_rows(stream.time_s, [stream.acc_mps2, stream.gyr_radps], source.where, rows)
+        losses.extend(sentences)
+        kept[stream.segment] = _pick(stream, usable)
+    origin_s = min(stream.time_s[0] for stream in kept.values())
+    ends_s = {segment: stream.time_s[-1] - origin_s for segment, stream in kept.items()}
+    if max(ends_s.values()) - min(ends_s.values()) > _SAME_END_S:
+        first = min(ends_s, key=lambda segment: ends_s[segment])
+        notices.append(
+            f"The sensors end at different times: {first} at {ends_s[first]:.2f} s, the last at "
+            f"{max(ends_s.values()):.2f} s."
+        )
+    imus = {}
+    for segment in sorted(kept, key=SEGMENTS.index):
+        stream = kept[segment]
+        rate_hz = stream.sampling_rate_hz
+        imus[segment] = replace(
+            stream,
+            time_s=stream.time_s - origin_s,
+            sampling_rate_hz=rate_hz if rate_hz > 0 else nominal_rate_hz(stream.time_s),
+        )
+    return Assembled(imus, float(origin_s), tuple(notices), tuple(losses))
+
+
+def _repeats(stream: ImuStream) -> BoolArray:
+    """(n,) True where a row has the time and values of the row before."""
+    values = [stream.time_s[:, None], stream.acc_mps2]
+    values += [v for v in (stream.gyr_radps, stream.mag_ut, stream.quat_wxyz) if v is not None]
+    table = np.concatenate(values, axis=1)
+    return np.concatenate([[False], (np.diff(table, axis=0) == 0.0).all(axis=1)])
+
+
+def _pick(stream: ImuStream, keep: BoolArray) -> ImuStream:
+    def of(values: FloatArray | None) -> FloatArray | None:
+        return None if values is None else values[keep]
+
+    return replace(
+        stream,
+        time_s=stream.time_s[keep],
+        acc_mps2=stream.acc_mps2[keep],
+        gyr_radps=of(stream.gyr_radps),
+        mag_ut=of(stream.mag_ut),
+        quat_wxyz=of(stream.quat_wxyz),
+    )
