@@ -11,6 +11,8 @@ Sources
 [P] Delp et al. 1990, IEEE Trans Biomed Eng 37:757-767, foot of the 1.70 m Rajagopal et al. 2016 model
     (IEEE Trans Biomed Eng 63:2068-2079): places of subtalar and toe joints within the foot.
 [I] Isman and Inman 1969, Bull Prosthet Res 10-11:97-129; Inman 1976, The Joints of the Ankle: axes.
+[K] Walker, Rovick, Robertson 1988, J Biomech 21:965-974: how the tibia turns and slides as the knee bends,
+    polynomials in degrees and mm, with the slides at 0.8 of their size on the 1.70 m model of [P].
 
 Sex is not asked for: every [D] and [R] value is the mean of the published female and male one. Products
 of inertia are left out (below a tenth of the principal moments for every segment but the trunk).
@@ -167,3 +169,12 @@ SUBTALAR_AXIS = _axis(
     -np.cos(np.radians(42.0)) * np.sin(np.radians(23.0)),
 )
 """[I] Right subtalar, pointing forwards: 42° up and 23° medially; inversion positive."""
+
+KNEE_ADDUCTION_DEG = (0.0, 0.0791, -5.733e-4, -7.682e-6, 5.759e-8)
+KNEE_ROTATION_DEG = (0.0, 0.3695, -2.958e-3, 7.666e-6)
+"""[K] Adduction and internal rotation of the tibia, deg: coefficients of powers of flexion in degrees."""
+KNEE_FORWARD_MM = (0.0, 0.1283, -4.796e-4)
+KNEE_UP_MM = (0.0, 0.0683, -8.804e-4, 3.750e-6)
+"""[K] Slide of the tibia in the femur, mm."""
+KNEE_SLIDE_SCALE = 0.8 / _P_HEIGHT_M
+"""[P] Times body height, on the slides."""

@@ -24,7 +24,8 @@ def build_default_model(height_m: float, mass_kg: float) -> opensim.Model:
     Bodies ``pelvis, femur, tibia, talus, calcn, toes (_r, _l), torso`` (with head and hanging arms);
     coordinates named, ordered and signed as in the Rajagopal 2016 model: **knee flexion is positive**
     (gait2392 counts it negative), hip flexion, ankle dorsiflexion, hip adduction and internal rotation
-    are positive on both sides. The knee is a hinge. Subtalar and toe joints are locked by default.
+    are positive on both sides. The tibia turns and
+    slides with knee flexion, as published. Subtalar and toe joints are locked by default.
 
     With every coordinate at its default all body axes align with ground (x forward, y up, z right), the
     pelvis' origin is the midpoint of the anterior superior iliac spines, the feet stand flat on y = 0 and
@@ -137,16 +138,7 @@ class _Builder:
             ),
         )
         self.limb(f"tibia_{side}", body.SHANK, shank, mirror)
-        self.hinge(
-            f"knee_{side}",
-            f"knee_angle_{side}",
-            f"femur_{side}",
-            [0.0, -thigh, 0.0],
-            f"tibia_{side}",
-            np.zeros(3),
-            -Z,
-            (-10.0, 120.0),
-        )
+        self.knee(side, sign, thigh)
 
         # the foot's published mass and mass centre are kept by the calcn, which takes what the others leave
         foot_mass, foot_length = body.FOOT.mass * self.m, body.FOOT.length * h
@@ -203,6 +195,24 @@ class _Builder:
         self.model.addBody(part)
         self.bodies[name] = part
 
+    def knee(self, side: str, sign: float, thigh: float) -> None:
+        """Flexion, with the adduction, internal rotation and slides that go with it."""
+        name = f"knee_angle_{side}"
+        slide = 1e-3 * body.KNEE_SLIDE_SCALE * self.h
+        turn = np.radians(1.0)
+        self.custom_joint(
+            f"knee_{side}",
+            (f"femur_{side}", np.array([0.0, -thigh, 0.0])),
+            (f"tibia_{side}", np.zeros(3)),
+            rotations=((name, -Z, (-10.0, 120.0)),),
+            curves=(
+                ("rotation2", name, X * sign, turn, body.KNEE_ADDUCTION_DEG),
+                ("rotation3", name, Y * sign, turn, body.KNEE_ROTATION_DEG),
+                ("translation1", name, X, slide, body.KNEE_FORWARD_MM),
+                ("translation2", name, Y, slide, body.KNEE_UP_MM),
+            ),
+        )
+
     def hinge(
         self,
         name: str,
@@ -234,14 +244,21 @@ class _Builder:
         child: tuple[str, FloatArray],
         rotations: tuple[tuple[str, FloatArray, float | tuple[float, float]], ...],
         translations: tuple[tuple[str, float], ...] = (),
+        curves: tuple[tuple[str, str, FloatArray, float, tuple[float, ...]], ...] = (),
     ) -> None:
+        """Custom joint of up to three rotations, then three translations, and curves on further axes."""
         transform = opensim.SpatialTransform()
         axes = (transform.upd_rotation1(), transform.upd_rotation2(), transform.upd_rotation3())
-        for (coordinate, direction, _), axis in zip(rotations, axes, strict=True):
+        for (coordinate, direction, _), axis in zip(rotations, axes, strict=False):
             _drive(axis, coordinate, direction)
         axes = (transform.upd_translation1(), transform.upd_translation2(), transform.upd_translation3())
         for (coordinate, _), axis, direction in zip(translations, axes, (X, Y, Z), strict=False):
             _drive(axis, coordinate, direction)
+        for place, coordinate, direction, scale, powers in curves:
+            # in powers of radians, highest first
+            in_radians = [scale * c * np.degrees(1.0) ** k for k, c in enumerate(powers)]
+            function = opensim.PolynomialFunction(opensim.Vector.createFromMat(np.array(in_radians[::-1])))
+            _drive(getattr(transform, f"upd_{place}")(), coordinate, direction, function)
         joint = opensim.CustomJoint(
             name,
             self.bodies[parent[0]],
@@ -267,12 +284,14 @@ def _vec3(values: FloatArray | list[float]) -> opensim.Vec3:
     return opensim.Vec3(x, y, z)
 
 
-def _drive(axis: opensim.TransformAxis, coordinate: str, direction: FloatArray) -> None:
+def _drive(
+    axis: opensim.TransformAxis, coordinate: str, direction: FloatArray, function: opensim.Function | None = None
+) -> None:
     names = opensim.ArrayStr()
     names.append(coordinate)
     axis.setCoordinateNames(names)
     axis.setAxis(_vec3(direction))
-    axis.set_function(opensim.LinearFunction(1.0, 0.0))  # copies; setFunction would take ownership
+    axis.set_function(function or opensim.LinearFunction(1.0, 0.0))  # copies; setFunction would take ownership
 
 
 def _set_range(coordinate: opensim.Coordinate, low: float, high: float) -> None:

@@ -151,6 +151,7 @@ def sole_points(model: opensim.Model, *feet: str | None) -> list[Sole]:
         for joint in joints:
             parent = joint.getParentFrame()
             if parent.findBaseFrame().getName() == foot:
-                ball = parent.findTransformInBaseFrame().p().to_numpy()
+                transform = parent.findTransformInBaseFrame()  # owns what p() refers to
+                ball = transform.p().to_numpy()
         soles.append(Sole(str(foot), np.array([[0.0, 0.0, 0.0], [ball[0], 0.0, ball[2]]])))
     return soles

@@ -128,6 +128,7 @@ class Twin:
         self._history: FloatArray | None = None
         self._last = self.skeleton.default.copy()
         self._has_stood = False
+        self._heading = False
 
     def update(self, frames: BodyFrames) -> list[TwinState]:
         """One state a frame.
@@ -183,6 +184,9 @@ class Twin:
     def _frame(self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], heading: bool) -> TwinState:
         elapsed = time_s - self._time_s
         gap = not 0.0 < elapsed < GAP_S
+        if ready.any() and heading != self._heading:
+            # the world turns under the person: no step was taken
+            gap, self._heading = True, heading
         if not gap and not np.isfinite(self._period_s):
             self._period_s = elapsed
         self._time_s = time_s

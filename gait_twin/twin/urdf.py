@@ -116,7 +116,8 @@ class RobotDescription:
             center = body.getMassCenter().to_numpy()
             _element(inertial, "origin", xyz=_text(center), rpy="0 0 0")
             _element(inertial, "mass", value=f"{max(body.getMass(), 1e-6):.9g}")
-            moments, products = body.getInertia().getMoments().to_numpy(), body.getInertia().getProducts().to_numpy()
+            inertia = body.getInertia()
+            moments, products = inertia.getMoments().to_numpy(), inertia.getProducts().to_numpy()
             names = ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")
             _element(inertial, "inertia", **{n: f"{v:.9g}" for n, v in zip(names, (*moments, *products), strict=True)})
             for end in ends.get(body.getName(), []) or [2.0 * center]:
@@ -127,7 +128,7 @@ class RobotDescription:
         ends: dict[str, list[FloatArray]] = {}
         for joint in self._joints():
             frame = joint.getParentFrame()
-            ends.setdefault(frame.findBaseFrame().getName(), []).append(frame.findTransformInBaseFrame().p().to_numpy())
+            ends.setdefault(frame.findBaseFrame().getName(), []).append(_transform(frame)[1])
         return ends
 
     def _joints(self) -> list[opensim.Joint]:
@@ -255,7 +256,7 @@ def _spatial_axis(axis: opensim.TransformAxis, name: str, translation: bool) -> 
 
 def _transform(frame: opensim.PhysicalFrame) -> tuple[FloatArray, FloatArray]:
     """Rotation and translation of a frame within its body."""
-    transform = frame.findTransformInBaseFrame()
+    transform = frame.findTransformInBaseFrame()  # owns what R() and p() refer to
     matrix = transform.R()
     rotation = np.array([[matrix.get(i, j) for j in range(3)] for i in range(3)])
     return rotation, transform.p().to_numpy().copy()
