@@ -9,6 +9,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, BodyFrames
 from gait_twin.sensing.calibration import Calibration
 from gait_twin.sensing.calibrator import BodyCalibrator
+from gait_twin.sensing.resampling import turned
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.stream import SensorStream, StreamReport
 
@@ -224,12 +225,13 @@ class SensorHub:
         assert self._anchor_s is not None
         grid = self._anchor_s + np.arange(self._next, end) / self.settings.frame_rate_hz
         n, k = len(grid), len(self.segments)
-        values, status = np.empty((n, k, 11)), np.empty((n, k), np.int64)
+        raw, status = np.empty((n, k, 16)), np.empty((n, k), np.int64)
         for i, stream in enumerate(self._streams.values()):
-            values[:, i], status[:, i] = stream.on_grid(grid)
+            raw[:, i], status[:, i] = stream.on_grid(grid)
             stream.emitted_until_s = float(grid[-1])
             stream.forget(float(grid[-1]))
         self._next = end
+        values = turned(raw)
         shared = np.array([s.shares_earth_frame for s in self._streams.values()])
         body = self._calibrator.update(grid, values, status, shared)
         return BodyFrames(

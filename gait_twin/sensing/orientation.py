@@ -52,9 +52,14 @@ class OrientationFilter:
         self._last_mag = np.full(3, np.nan)
         self._last_quat: FloatArray | None = None
         self._settled_at_s = float("inf")
-        self._heading = np.array([1.0, 0.0, 0.0, 0.0])
+        self._heading: FloatArray | None = None
         self.epoch = 0
         """Number of restarts after long gaps so far."""
+
+    @property
+    def points_north(self) -> bool:
+        """True once magnetometers give all sensors one heading."""
+        return bool(np.isfinite(self._last_mag).all())
 
     def update(
         self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray, mag: FloatArray, period_s: float
@@ -75,7 +80,7 @@ class OrientationFilter:
         """
         m = len(time_s)
         quat, settled, epoch = np.empty((m, 4)), np.empty(m, bool), np.empty(m, np.int64)
-        intervals = np.diff(time_s, prepend=self._last_time_s)
+        intervals = differences(time_s, self._last_time_s)
         starts = np.flatnonzero(~((intervals <= self._max_gap_s) & (intervals > 0.0)))
         if self._filter is not None and not abs(period_s / self._period_s - 1.0) < 0.25:
             starts = np.union1d(starts, [0])  # another rate: VQF's coefficients no longer fit
@@ -122,22 +127,31 @@ class OrientationFilter:
         else:
             quat = self._filter.updateBatch(rate, acc, field)["quat9D"]
         if fresh:
-            self._heading = quat_about_z(0.0)
+            self._heading = None
             if field is None and self._last_quat is not None:
                 self._heading = quat_about_z(-heading_of(quat_multiply(quat[0], quat_conjugate(self._last_quat))))
-        quat = quat_multiply(self._heading, quat)
+        if self._heading is not None:
+            quat = quat_multiply(self._heading, quat)
         self._last_quat = quat[-1]
-        return quat
+        return np.asarray(quat)
 
     def _held(self, mag: FloatArray) -> FloatArray | None:
         """Magnetometers are often slower than gyroscopes: hold their last value; None before the first one."""
-        known = np.isfinite(mag).all(axis=1)
+        known = np.atleast_1d(np.isfinite(mag).all(axis=1))
         if np.isnan(self._last_mag).any() and not known[:1].any():
             return None
         row = np.maximum.accumulate(np.where(known, np.arange(len(mag)), -1))
         held = np.where((row >= 0)[:, None], mag[row], self._last_mag)
         self._last_mag = held[-1]
         return np.ascontiguousarray(held)
+
+
+def differences(time_s: FloatArray, before_s: float) -> FloatArray:
+    """(m,) intervals before each of m samples, s; ``np.diff(prepend=...)`` at a fifth of its cost for one sample."""
+    intervals = np.empty(len(time_s))
+    intervals[:1] = time_s[:1] - before_s
+    np.subtract(time_s[1:], time_s[:-1], out=intervals[1:])
+    return intervals
 
 
 def heading_of(quat: FloatArray) -> FloatArray:

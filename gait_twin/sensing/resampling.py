@@ -29,7 +29,7 @@ def reach(limit: FloatArray, frame_rate_hz: float) -> FloatArray:
 def on_grid(
     table: FloatArray, grid_s: FloatArray, frame_rate_hz: float, max_gap_s: float
 ) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Values at n increasing instants.
+    """Values at n increasing instants; orientations are left to `turned`, once for all sensors.
 
     Parameters
     ----------
@@ -45,12 +45,13 @@ def on_grid(
     Returns
     -------
     values
-        (n, 11): specific force, angular rate, orientation, epoch; NaN where invalid.
+        (n, 16): specific force, angular rate, orientation before, epoch, orientation after, and how far
+        between the two (0 to 1); NaN where invalid.
     status
         (n,) bits of `SlotStatus`.
     """
     n = len(grid_s)
-    values, status = np.full((n, 11), np.nan), np.zeros(n, np.int64)
+    values, status = np.full((n, 16), np.nan), np.zeros(n, np.int64)
     if len(table) < 2:
         return values, status
     after = np.searchsorted(table[:, TIME], grid_s - TIME_TOLERANCE_S)
@@ -61,9 +62,9 @@ def on_grid(
     interval = b[:, TIME] - a[:, TIME]
     f = np.clip((g - a[:, TIME]) / interval, 0.0, 1.0)[:, None]
     near_a, near_b = f[:, 0] * interval <= TIME_TOLERANCE_S, (1.0 - f[:, 0]) * interval <= TIME_TOLERANCE_S
-    out = np.empty((len(g), 11))
+    out = np.empty((len(g), 16))
     out[:, :6] = a[:, 1:7] + f * (b[:, 1:7] - a[:, 1:7])
-    out[:, 6:10] = quat_slerp(a[:, QUAT], b[:, QUAT], f[:, 0])
+    out[:, 6:10], out[:, 11:15], out[:, 15] = a[:, QUAT], b[:, QUAT], f[:, 0]
     out[:, 10] = b[:, EPOCH]
     wide = reach(b[:, LIMIT], frame_rate_hz) > 0.0
     if wide.any():
@@ -77,11 +78,19 @@ def on_grid(
     # at a sample itself nothing is interpolated, whatever lies beside it
     for near, row, own in ((near_a & ~wide, a, sa), (near_b & ~wide, b, sb)):
         out[near, :10], out[near, 10] = row[near, 1:11], row[near, EPOCH]
+        out[near, 11:15] = row[near, QUAT]
         bits[near] = own[near] | int(SlotStatus.VALID)
     bad |= ~np.isfinite(out[:, :6]).all(axis=1)
     out[bad], bits[bad] = np.nan, 0
     values[inside], status[inside] = out, bits
     return values, status
+
+
+def turned(values: FloatArray) -> FloatArray:
+    """Interpolate the orientations of (n, k, 16) `on_grid` values: (n, k, 11), with one orientation."""
+    result = values[..., :11].copy()
+    result[..., 6:10] = quat_slerp(values[..., 6:10], values[..., 11:15], values[..., 15])
+    return result
 
 
 def _local_line(table: FloatArray, grid_s: FloatArray, hi: NDArray[np.intp], reach_s: float) -> FloatArray:

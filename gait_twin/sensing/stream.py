@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
 from gait_twin.recording import SlotStatus
-from gait_twin.sensing.orientation import LONG_INTERVAL, OrientationFilter, angular_rate
+from gait_twin.sensing.orientation import LONG_INTERVAL, OrientationFilter, angular_rate, differences
 from gait_twin.sensing.resampling import (
     ACC,
     COLUMNS,
@@ -82,7 +82,7 @@ class SensorStream:
         self.segment = segment
         self.report = StreamReport()
         self.last_time_s: float | None = None
-        self.has_device_orientation = False
+        self._from_device: bool | None = None
         self._settings = settings
         self._filter = OrientationFilter(settings.max_gap_s, settings.settle_time_s, settings.use_magnetometer)
         self._pending: list[FloatArray] = []
@@ -143,7 +143,7 @@ class SensorStream:
         if self.astray or not len(self._waiting):
             return
         time, jump = self._waiting[:, TIME], self._settings.clock_jump_s
-        steps = np.diff(time, prepend=np.nan if self.last_time_s is None else self.last_time_s)
+        steps = differences(time, np.nan if self.last_time_s is None else self.last_time_s)
         if np.all((steps > TIME_TOLERANCE_S) & (steps <= jump)):
             self._accept(self._waiting)
             self._waiting = self._waiting[:0]
@@ -254,7 +254,7 @@ class SensorStream:
         while len(rows):
             wanted = (FIRST_INTERVALS if np.isnan(self._period_s) else INTERVALS) - len(self._intervals)
             part, rows = rows[: max(wanted, 1)], rows[max(wanted, 1) :]
-            intervals = np.diff(part[:, TIME], prepend=self._last_cooked_s)
+            intervals = differences(part[:, TIME], self._last_cooked_s)
             self._last_cooked_s = float(part[-1, TIME])
             self._to_table(part, intervals)
             self._intervals += intervals[intervals > 0.0].tolist()
@@ -279,16 +279,17 @@ class SensorStream:
         settings = self._settings
         out = rows.copy()
         status = np.zeros(len(rows), np.int64)
-        if settings.use_device_orientation and np.isfinite(rows[:, QUAT]).any():
-            self.has_device_orientation = True
-        if settings.use_device_orientation and (self.has_device_orientation or self._gyro_derived):
+        if self._from_device is None:  # the first sample tells, so that it cannot depend on blocks
+            whole = bool(np.isfinite(rows[0, QUAT]).all())
+            self._from_device = settings.use_device_orientation and whole
+        if self._from_device:
             status |= np.where(np.isfinite(rows[:, QUAT]).all(axis=1), int(SlotStatus.ORIENTED), 0)
             out[:, EPOCH] = 0
         elif np.isnan(self._period_s):
             out[:, QUAT], out[:, EPOCH] = np.nan, self._filter.epoch
         else:
             # derived rates are NaN where a sample stands alone between gaps; VQF must not see these
-            rate = np.nan_to_num(rows[:, GYR])
+            rate = np.nan_to_num(rows[:, GYR]) if self._gyro_derived else rows[:, GYR]
             quat, settled, epoch = self._filter.update(rows[:, TIME], rows[:, ACC], rate, rows[:, MAG], self._period_s)
             out[:, QUAT], out[:, EPOCH] = quat, epoch
             status |= np.where(settled, int(SlotStatus.ORIENTED), 0)
@@ -308,7 +309,7 @@ class SensorStream:
     @property
     def shares_earth_frame(self) -> bool:
         """True when orientations are in an earth frame that all such sensors share."""
-        return self.has_device_orientation or self._settings.use_magnetometer
+        return bool(self._from_device) or self._filter.points_north
 
     def ready_until_s(self) -> float:
         """Latest grid instant for which all that it needs is there, s."""

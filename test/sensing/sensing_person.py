@@ -108,11 +108,8 @@ def _pose(segment, time, stand_s, turn_s, facing_rad):
 
 def play(hub, sensors: dict[str, Worn], block_s: float = 0.5, device_orientation: bool = False, gyro: bool = True):
     """Push all sensors in blocks of time, poll after each, flush; the blocks of frames."""
-    blocks = []
-    for _ in push_blocks(hub, sensors, block_s, device_orientation, gyro):
-        blocks.append(hub.poll())
-    blocks.append(hub.flush())
-    return blocks
+    pushes = push_blocks(hub, sensors, block_s, device_orientation, gyro)
+    return [hub.poll() for _ in pushes] + [hub.flush()]
 
 
 def push_blocks(hub, sensors, block_s=0.5, device_orientation=False, gyro=True):

@@ -1,5 +1,7 @@
 """Streams onto one grid: known signals, gaps, disturbed clocks, and no dependence on how pushes are cut."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,12 +31,10 @@ def stamped(stamp):
 
 def everything(hub, streams, block_s=0.05):
     """Push all streams side by side, poll each time; arrays of all frames."""
-    edges = np.arange(
-        min(s[0][0] for s in streams.values() if len(s[0])), max(s[0].max() for s in streams.values()) + block_s, block_s
-    )  # fmt: skip
-    edges = np.append(edges, np.inf)
+    begin, end = min(s[0].min() for s in streams.values()), max(s[0].max() for s in streams.values())
+    edges = np.append(np.arange(begin, end + block_s, block_s), np.inf)
     blocks = []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges.tolist()):
         for segment, (time, *values) in streams.items():
             rows = (time >= a) & (time < b)
             hub.push(segment, time[rows], *[v[rows] for v in values])
