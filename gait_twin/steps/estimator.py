@@ -1,0 +1,176 @@
+"""Strides, steps and odometry of both feet from frames and gait events."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gait_twin.recording import BodyFrames, EventKind, FootPose, GaitEvent, Side, SlotStatus, Step, Stride
+from gait_twin.steps.foot import Flat, FootTracker
+from gait_twin.steps.pair import FeetPair
+from gait_twin.steps.settings import StepSettings
+from gait_twin.steps.strides import build_stride
+
+FLAT_AFTER_S = 2.0
+"""A heel strike's foot-flat comes within this, or is missed."""
+GIVE_UP_S = 4.0
+"""Frames this far past a heel strike have shown its foot-flat if there is one (a foot-flat is known at
+most 1.5 s after it)."""
+
+
+@dataclass(slots=True)
+class StepOutput:
+    """What became known with a block: strides, steps, and a pose for each valid sample of a foot."""
+
+    strides: list[Stride] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    poses: list[FootPose] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Landing:
+    event: GaitEvent
+    flat: Flat | None
+
+
+class StepEstimator:
+    """Joins each foot's trajectory with the gait events into strides and steps.
+
+    Trajectories come from frames alone, causally; events only say where strides begin and end. A heel
+    strike is worked on when its foot-flat is known, in the order in which the events became known, so
+    that nothing depends on when events arrive relative to frames or on how frames are cut.
+
+    Parameters
+    ----------
+    settings
+        Defaults when None.
+    """
+
+    def __init__(self, settings: StepSettings | None = None) -> None:
+        self._settings = settings or StepSettings()
+        self._held: BodyFrames | None = None
+        self._feet: dict[Side, FootTracker] = {}
+        self._flats: dict[Side, deque[Flat]] = {side: deque() for side in Side}
+        self._queue: deque[GaitEvent] = deque()
+        self._past: deque[GaitEvent] = deque()
+        self._landed: dict[Side, _Landing] = {}
+        self._placed: dict[Side, Flat] = {}
+        self._pair = FeetPair(self._settings)
+        self._now_s = -math.inf
+
+    def update(self, frames: BodyFrames, events: list[GaitEvent]) -> StepOutput:
+        """Take the next frames and the events that arrived, in the order in which they became known.
+
+        Parameters
+        ----------
+        frames
+            n frames that follow those given before; n may be 0.
+        events
+            Of any of the frames given so far or later.
+
+        Returns
+        -------
+        What became known.
+        """
+        out = StepOutput()
+        self._queue.extend(events)
+        if self._held is not None:
+            frames, self._held = _join(self._held, frames), None
+        if not self._feet:
+            if len(frames) < 2:
+                # The sampling interval is known with the second frame
+                self._held = frames if len(frames) else None
+                return out
+            dt_s = float(frames.time_s[1] - frames.time_s[0])
+            self._feet = {s: FootTracker(s, self._settings, dt_s) for s in Side if s.foot in frames.segments}
+        for side, foot in self._feet.items():
+            column = frames.segments.index(side.foot)
+            status = frames.status[:, column]
+            lost = (status & SlotStatus.VALID) == 0
+            acc, gyr = frames.acc_mps2[:, column], frames.gyr_radps[:, column]
+            if lost.any():
+                acc = np.where(lost[:, None], np.nan, acc)
+            good = (status & (SlotStatus.SATURATED)) == 0
+            flats, poses = foot.update(frames.time_s, acc, gyr, good)
+            self._flats[side].extend(flats)
+            out.poses += poses
+        out.poses.sort(key=lambda pose: pose.time_s)
+        if len(frames):
+            self._now_s = float(frames.time_s[-1])
+        self._work(out)
+        return out
+
+    def flush(self) -> StepOutput:
+        """End of the stream: what the last heel strikes give."""
+        out = StepOutput()
+        for side, foot in self._feet.items():
+            self._flats[side].extend(foot.flush())
+        self._now_s = math.inf
+        self._work(out)
+        return out
+
+    def _work(self, out: StepOutput) -> None:
+        while self._queue:
+            event = self._queue[0]
+            if event.kind is EventKind.TOE_OFF or event.side not in self._feet:
+                self._past.append(self._queue.popleft())
+                continue
+            flat = next((f for f in self._flats[event.side] if f.time_s > event.time_s), None)
+            if flat is None and self._now_s < event.time_s + GIVE_UP_S:
+                return
+            self._past.append(self._queue.popleft())
+            if flat is not None and flat.time_s > event.time_s + FLAT_AFTER_S:
+                flat = None
+            self._land(event, flat, out)
+            while self._past[0].time_s < event.time_s - 2.0 * GIVE_UP_S:
+                self._past.popleft()
+
+    def _land(self, event: GaitEvent, flat: Flat | None, out: StepOutput) -> None:
+        side = event.side
+        before = self._landed.get(side)
+        self._landed[side] = _Landing(event, flat)
+        if before is not None and 0.0 < event.time_s - before.event.time_s <= self._settings.max_stride_s:
+            path: list[Flat] = []
+            if flat is not None and before.flat is not None and before.flat is not flat:
+                path = [f for f in self._flats[side] if before.flat.time_s <= f.time_s <= flat.time_s]
+            out.strides.append(build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past)))
+        self._step(event, flat, out)
+        if flat is not None:
+            while self._flats[side] and self._flats[side][0].time_s < flat.time_s:
+                self._flats[side].popleft()
+
+    def _step(self, event: GaitEvent, flat: Flat | None, out: StepOutput) -> None:
+        side = event.side
+        if len(self._feet) < 2:
+            return
+        length = None
+        start = self._placed.get(side) or (self._flats[side][0] if self._flats[side] else None)
+        if flat is not None and start is not None and start is not flat:
+            if start.chain != flat.chain:
+                self._pair.restart()
+            else:
+                path = [f for f in self._flats[side] if start.time_s < f.time_s <= flat.time_s]
+                swings = [f.swing for f in path if f.swing is not None]
+                covariance = sum((s.covariance for s in swings), np.zeros((3, 3)))
+                turned = flat.rotation @ start.rotation.T
+                turning = math.atan2(turned[1, 0] - turned[0, 1], turned[0, 0] + turned[1, 1])
+                way = flat.position_m - start.position_m
+                length = self._pair.land(side, way[:2], covariance[:2, :2], turning)
+        if flat is not None:
+            self._placed[side] = flat
+        other = self._landed.get(side.other)
+        if other is None:
+            return
+        step_s = event.time_s - other.event.time_s
+        if not 0.0 < step_s <= self._settings.max_stride_s:
+            return
+        values = length or (math.nan,) * 4
+        out.steps.append(Step(side, event.time_s, step_s, *values, valid=length is not None))
+
+
+def _join(a: BodyFrames, b: BodyFrames) -> BodyFrames:
+    names = ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
+    return BodyFrames(a.segments, *(np.concatenate([getattr(a, n), getattr(b, n)]) for n in names))

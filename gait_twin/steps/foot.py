@@ -1,0 +1,364 @@
+"""One foot's trajectory from its sensor: causal odometry, and smoothed swings between foot-flats."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from gait_twin.recording import FootPose, Side
+from gait_twin.steps.settings import StepSettings
+from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
+from gait_twin.steps.swing import GRAVITY_MPS2, FlatState, Swing, integral, smooth, tilt_error
+
+FloatArray = NDArray[np.float64]
+Quat = tuple[float, float, float, float]
+
+LONGEST_SWING_S = 10.0
+"""Movement without a foot-flat for longer is not gait; the trajectory begins anew."""
+LONGEST_BRIDGE_S = 0.5
+"""Over a longer gap the foot's heading is lost and the trajectory begins anew."""
+FLAT_HALF_WIDTH_S = 0.04
+"""Gravity is averaged this far to either side of a foot-flat."""
+REST_RATE_SD_RADPS = 0.005
+"""A standing foot's mean rate over a second is the gyroscope's bias to this."""
+FLAT_SCALE_SD = 0.01
+"""Walking foot-flats tell |f| / g to this, all together: their error is not by chance."""
+REST_SCALE_SD = 0.003
+"""... and over seconds of standing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """A foot-flat of the trajectory: where the foot is, and how it came there.
+
+    Attributes
+    ----------
+    time_s
+        Instant, s.
+    position_m
+        (3,) in the foot's own z-up frame, m.
+    rotation
+        (3, 3) rotating sensor axes into that frame.
+    swing
+        Way since the previous foot-flat; None where the foot stood still or the trajectory began anew.
+    chain
+        Counts the trajectory's beginnings: positions of different chains do not compare.
+    """
+
+    time_s: float
+    position_m: FloatArray
+    rotation: FloatArray
+    swing: Swing | None
+    chain: int
+
+
+def turn(q: Quat, x: float, y: float, z: float) -> Quat:
+    """Quaternion (w, x, y, z) after a further rotation by a rotation vector in body axes, rad."""
+    w0, x0, y0, z0 = q
+    squared = x * x + y * y + z * z
+    if squared > 1e-12:
+        angle = math.sqrt(squared)
+        s, c = math.sin(0.5 * angle) / angle, math.cos(0.5 * angle)
+    else:
+        s, c = 0.5, 1.0
+    x, y, z = s * x, s * y, s * z
+    return (
+        w0 * c - x0 * x - y0 * y - z0 * z,
+        w0 * x + x0 * c + y0 * z - z0 * y,
+        w0 * y - x0 * z + y0 * c + z0 * x,
+        w0 * z + x0 * y - y0 * x + z0 * c,
+    )
+
+
+def rotate(q: Quat, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A vector rotated by a unit quaternion."""
+    w, a, b, c = q
+    u, v, t = 2.0 * (b * z - c * y), 2.0 * (c * x - a * z), 2.0 * (a * y - b * x)
+    return x + w * u + b * t - c * v, y + w * v + c * u - a * t, z + w * t + a * v - b * u
+
+
+class FootTracker:
+    """Strapdown error-state Kalman filter of one foot with zero-velocity updates at foot-flats.
+
+    Samples are integrated as they come (`FootPose`, causal). When a foot-flat is known, the swing behind
+    it is smoothed (`gait_twin.steps.swing.smooth`) and the odometry goes on from there. Standing gives
+    the gyroscope's bias and the accelerometer's scale, walking foot-flats the latter more coarsely.
+
+    Parameters
+    ----------
+    side
+        Foot.
+    settings
+        As given to the estimator.
+    dt_s
+        Sampling interval, s.
+    """
+
+    def __init__(self, side: Side, settings: StepSettings, dt_s: float) -> None:
+        self._side = side
+        self._settings = settings
+        self._dt_s = dt_s
+        self._finder = FootFlatFinder(settings, dt_s)
+        self._half = max(1, round(FLAT_HALF_WIDTH_S / dt_s))
+        self._scale, self._scale_var = 1.0, settings.scale_sd**2
+        self._bias = np.zeros(3)
+        self._bias_var = settings.rate_bias_sd_radps**2
+        self._chain = -1
+        self._last: tuple[float, FloatArray] | None = None
+        self._begin_chain()
+
+    def update(
+        self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray, good: NDArray[np.bool_]
+    ) -> tuple[list[Flat], list[FootPose]]:
+        """Take consecutive samples.
+
+        Parameters
+        ----------
+        time_s
+            (n,) instants, s.
+        acc, gyr
+            (n, 3) specific force (m/s²) and angular rate (rad/s) in sensor axes; NaN rows are gaps.
+        good
+            (n,) False where a channel was saturated: the swing is then not valid.
+
+        Returns
+        -------
+        flats
+            Foot-flats that became known.
+        poses
+            One for each sample that is not a gap.
+        """
+        flats: list[Flat] = []
+        poses: list[FootPose] = []
+        valid = ~np.isnan(acc[:, 0] + gyr[:, 0])
+        rows = np.flatnonzero(valid)
+        if not len(rows):
+            return flats, poses
+        breaks = np.flatnonzero(np.diff(rows) > 1) + 1
+        for run in np.split(rows, breaks):
+            part = slice(int(run[0]), int(run[-1]) + 1)
+            more = self._run(time_s[part], np.hstack([acc[part], gyr[part]]), good[part])
+            flats += more[0]
+            poses += more[1]
+        return flats, poses
+
+    def flush(self) -> list[Flat]:
+        """End of the stream: the foot-flat that was still open, if any."""
+        found = self._finder.last() if self._finder.flat and self._last is not None else None
+        if found is None or not (found.index > self._base or self._state is None):
+            return []
+        return [self._close(found, self._last[0])]
+
+    def _run(
+        self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
+    ) -> tuple[list[Flat], list[FootPose]]:
+        flats: list[Flat] = []
+        if self._last is not None:
+            gap_s = float(time_s[0]) - self._last[0]
+            missing = round(gap_s / self._dt_s) - 1
+            if not 0.0 < gap_s < LONGEST_BRIDGE_S:
+                self._begin_chain()
+            elif missing > 0:
+                # A straight line over the gap keeps the heading roughly; the swing is marked
+                part = (np.arange(1, missing + 1) / (missing + 1))[:, None]
+                bridge = self._last[1] + part * (samples[0] - self._last[1])
+                spoilt = missing * self._dt_s > self._settings.max_gap_s
+                times = self._last[0] + part[:, 0] * gap_s
+                flats, _ = self._integrate(times, bridge, np.full(missing, not spoilt))
+        more, poses = self._integrate(time_s, samples, good)
+        return flats + more, poses
+
+    def _begin_chain(self) -> None:
+        """Start the trajectory anew: position, heading and the swing in progress are lost."""
+        self._chain += 1
+        self._finder.restart()
+        self._motion = MotionMeasure(max(2, round(self._settings.motion_window_s / self._dt_s)))
+        self._count = self._base = 0  # samples of this chain; index of the buffer's first
+        self._samples = np.empty((0, 6))
+        self._good = np.empty(0, dtype=bool)
+        self._quats: list[Quat] = []
+        self._bias_list = self._bias.tolist()
+        self._state: FlatState | None = None
+        self._flat_s = self._tilt_sd = math.nan
+        self._flat_position = np.zeros(3)
+        self._velocity = self._position = (0.0, 0.0, 0.0)
+        self._held = False
+
+    def _integrate(
+        self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
+    ) -> tuple[list[Flat], list[FootPose]]:
+        flats: list[Flat] = []
+        motion = self._motion.update(samples[:, :3], samples[:, 3:]).tolist()
+        self._samples = np.vstack([self._samples, samples])
+        self._good = np.concatenate([self._good, good])
+        delay, step, dt_s = self._motion.delay, self._finder.step, self._dt_s
+        quats: list[Quat] = []
+        places: list[tuple[float, ...]] = []
+        held: list[bool] = []
+        for i, (now_s, row) in enumerate(zip(time_s.tolist(), samples.tolist(), strict=True)):
+            self._advance(row, dt_s)
+            index = self._count - delay
+            self._count += 1
+            found = step(index, motion[i]) if index >= 0 else None
+            if found is not None and (found.index > self._base or self._state is None):
+                flats.append(self._close(found, now_s))
+            elif self._finder.flat and not self._held and self._state is not None:
+                self._stop(now_s)
+            self._held = self._finder.flat
+            quats.append(self._quats[-1])
+            places.append((*self._position, *self._velocity, now_s - self._flat_s, self._tilt_sd))
+            held.append(self._held)
+            if self._count - self._base > LONGEST_SWING_S / dt_s:
+                self._begin_chain()
+                rest = slice(i + 1, None)
+                done = self._poses(time_s[: i + 1], quats, places, held)
+                more, poses = self._integrate(time_s[rest], samples[rest], good[rest])
+                return flats + more, done + poses
+        if len(time_s):
+            self._last = (float(time_s[-1]), samples[-1])
+        return flats, self._poses(time_s, quats, places, held)
+
+    def _advance(self, row: list[float], dt_s: float) -> None:
+        """Strapdown integration of one sample."""
+        ax, ay, az, gx, gy, gz = row
+        bx, by, bz = self._bias_list
+        gx, gy, gz = gx - bx, gy - by, gz - bz
+        if not self._quats:
+            up = np.array([[ax, ay, az]])
+            q = Rotation.align_vectors([[0.0, 0.0, 1.0]], up)[0].as_quat(scalar_first=True)
+            self._quats.append(tuple(q.tolist()))
+            self._rate, self._force = (gx, gy, gz), (0.0, 0.0, 0.0)
+            return
+        px, py, pz = self._rate
+        h = 0.5 * dt_s
+        q = turn(self._quats[-1], h * (gx + px), h * (gy + py), h * (gz + pz))
+        self._rate = gx, gy, gz
+        self._quats.append(q)
+        s = self._scale
+        fx, fy, fz = rotate(q, s * ax, s * ay, s * az)
+        fz -= GRAVITY_MPS2
+        if self._held or self._state is None:
+            self._force = fx, fy, fz
+            return
+        ox, oy, oz = self._force
+        vx, vy, vz = self._velocity
+        nx, ny, nz = vx + h * (fx + ox), vy + h * (fy + oy), vz + h * (fz + oz)
+        x, y, z = self._position
+        self._position = x + h * (vx + nx), y + h * (vy + ny), z + h * (vz + nz)
+        self._velocity = nx, ny, nz
+        self._force = fx, fy, fz
+
+    def _stop(self, now_s: float) -> None:
+        """Causal zero-velocity update: the drift is taken to have grown evenly since the last foot-flat."""
+        since = 0.5 * (now_s - self._flat_s)
+        self._position = tuple(p - since * v for p, v in zip(self._position, self._velocity, strict=True))  # type: ignore[assignment]
+        self._velocity = (0.0, 0.0, 0.0)
+
+    def _close(self, found: FootFlat, now_s: float) -> Flat:
+        """Smooth the swing that ends at a foot-flat and put the odometry onto it."""
+        end = found.index - self._base
+        n = self._count - self._base
+        raw = self._samples[:n]
+        window = raw[max(0, end - self._half) : end + self._half + 1, :3].mean(axis=0)
+        self._learn_scale(window, raw[: end + 1], found.resting)
+        force = self._scale * raw[:, :3]
+        matrices = Rotation.from_quat(np.array(self._quats), scalar_first=True).as_matrix()
+        flat_s = now_s - (n - 1 - end) * self._dt_s
+        swing = None
+        if self._state is None:
+            tilt = np.append(tilt_error(matrices[end], window), 0.0)
+            rotation = Rotation.from_rotvec(tilt).as_matrix() @ matrices[end]
+            covariance = np.diag([self._settings.tilt_sd_rad**2] * 2 + [0.0] + [self._bias_var] * 3)
+            self._state = FlatState(rotation, self._bias, covariance)
+        else:
+            turned = matrices[0].T @ matrices[: end + 1]
+            if found.resting:
+                self._state = self._rest(raw[: end + 1, 3:], turned[-1], window)
+            else:
+                times = flat_s + (np.arange(end + 1) - end) * self._dt_s
+                swing, self._state = smooth(
+                    times,
+                    force[: end + 1],
+                    turned,
+                    self._state,
+                    window,
+                    self._settings,
+                    bool(self._good[: end + 1].all()),
+                )
+                self._flat_position = self._flat_position + swing.displacement_m
+        self._bias, self._bias_var = self._state.rate_bias, float(self._state.covariance[5, 5])
+        self._bias_list = self._bias.tolist()
+        self._tilt_sd = math.sqrt(float(self._state.covariance[0, 0]))
+        self._rebase(end, n, matrices, force)
+        self._flat_s = flat_s
+        return Flat(flat_s, self._flat_position, self._state.rotation, swing, self._chain)
+
+    def _rest(self, gyr: FloatArray, turned: FloatArray, window: FloatArray) -> FlatState:
+        """A second of standing: bias from the mean rate, tilt from gravity, heading kept."""
+        assert self._state is not None
+        before = self._state
+        variance = float(before.covariance[5, 5])
+        gain = variance / (variance + REST_RATE_SD_RADPS**2)
+        bias = before.rate_bias + gain * (gyr.mean(axis=0) - before.rate_bias)
+        # `turned` was integrated with the bias known before
+        late = Rotation.from_rotvec((before.rate_bias - bias) * (len(gyr) - 1) * self._dt_s).as_matrix()
+        rotation = before.rotation @ turned @ late
+        tilt = np.append(tilt_error(rotation, window), 0.0)
+        rotation = Rotation.from_rotvec(tilt).as_matrix() @ rotation
+        covariance = np.zeros((6, 6))
+        covariance[[0, 1], [0, 1]] = (self._settings.tilt_sd_rad / 3.0) ** 2
+        covariance[[3, 4, 5], [3, 4, 5]] = (1.0 - gain) * variance + 1e-4**2
+        return FlatState(rotation, bias, covariance)
+
+    def _learn_scale(self, window: FloatArray, raw: FloatArray, resting: bool) -> None:
+        force = raw[:, :3].mean(axis=0) if resting else window
+        ratio = GRAVITY_MPS2 / max(float(np.sqrt(force @ force)), 1.0)
+        if not resting and self._scale_var < FLAT_SCALE_SD**2:
+            return
+        sd = REST_SCALE_SD if resting else 3.0 * FLAT_SCALE_SD
+        gain = self._scale_var / (self._scale_var + sd**2)
+        self._scale += gain * (ratio - self._scale)
+        self._scale_var = (1.0 - gain) * self._scale_var + 1e-4**2
+
+    def _rebase(self, end: int, n: int, matrices: FloatArray, force: FloatArray) -> None:
+        """Integrate from the foot-flat to now with the corrected attitude, and forget what lies before."""
+        assert self._state is not None
+        rotation = self._state.rotation @ (matrices[end].T @ matrices[end:n])
+        world = np.einsum("nij,nj->ni", rotation, force[end:n]) - [0.0, 0.0, GRAVITY_MPS2]
+        velocity = integral(world, self._dt_s)
+        position = self._flat_position + integral(velocity, self._dt_s)
+        self._force = tuple(world[-1].tolist())  # type: ignore[assignment]
+        if self._finder.flat:
+            self._velocity = (0.0, 0.0, 0.0)
+            self._position = tuple(self._flat_position.tolist())  # type: ignore[assignment]
+        else:
+            self._velocity = tuple(velocity[-1].tolist())  # type: ignore[assignment]
+            self._position = tuple(position[-1].tolist())  # type: ignore[assignment]
+        quats = Rotation.from_matrix(rotation).as_quat(scalar_first=True)
+        self._quats = [tuple(q) for q in quats.tolist()]
+        self._samples, self._good = self._samples[end:], self._good[end:]
+        self._base += end
+
+    def _poses(
+        self,
+        time_s: FloatArray,
+        quats: list[Quat],
+        places: list[tuple[float, ...]],
+        held: list[bool],
+    ) -> list[FootPose]:
+        if not quats:
+            return []
+        rotations, states = np.array(quats), np.array(places)
+        since, tilt_sd = states[:, 6], states[:, 7]
+        drift = self._settings.zero_velocity_sd_mps * since
+        sway = 0.5 * np.hypot(self._settings.drift_sd_mps2, GRAVITY_MPS2 * tilt_sd) * since**2
+        sd = np.where(np.isnan(since), np.nan, np.hypot(drift, sway))
+        sds = np.where(np.array(held), 0.0, sd)[:, None].repeat(3, axis=1)
+        return [
+            FootPose(t, self._side, states[i, :3], states[i, 3:6], rotations[i], sds[i], held[i])
+            for i, t in enumerate(time_s.tolist())
+        ]

@@ -1,0 +1,37 @@
+"""Settings of the step estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gait_twin.settings import check, setting
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """What the step estimator may assume; the defaults were chosen on half of the subjects (docs)."""
+
+    motion_window_s: float = setting(
+        0.08, "Length of the window in which a foot's motion is measured, s.", low=0.02, high=0.3
+    )
+    flat_motion_radps: float = setting(
+        0.35, "A foot that moves less than this is flat on the ground, rad/s.", low=0.05, high=2.0
+    )
+    flat_fraction: float = setting(
+        0.12, "The same limit as a fraction of the person's recent swings.", low=0.0, high=0.4
+    )
+    zero_velocity_sd_mps: float = setting(
+        0.015, "How well a flat foot's sensor stands still, m/s.", low=0.001, high=0.2
+    )
+    tilt_sd_rad: float = setting(
+        0.03, "Error of the direction of gravity measured in a walking foot-flat, rad.", low=0.002, high=0.3
+    )
+    rate_bias_sd_radps: float = setting(0.01, "Bias of the gyroscope before any rest, rad/s.", low=0.0001, high=0.2)
+    drift_sd_mps2: float = setting(0.1, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
+    scale_sd: float = setting(0.03, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
+    max_stride_s: float = setting(2.5, "Two heel strikes further apart are not one stride, s.", low=1.0, high=6.0)
+    max_gap_s: float = setting(0.04, "Lost samples longer than this spoil the swing they lie in, s.", low=0.0, high=0.3)
+    stance_width_m: float = setting(0.15, "Distance of the two foot sensors in quiet standing, m.", low=0.0, high=0.5)
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,0 +1,193 @@
+"""From foot-flat to foot-flat: the error-state filter's step over one swing, smoothed when it closes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.steps.settings import StepSettings
+
+FloatArray = NDArray[np.float64]
+
+GRAVITY_MPS2 = 9.80665
+LEVEL = slice(0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class FlatState:
+    """What the filter knows at a foot-flat.
+
+    Attributes
+    ----------
+    rotation
+        (3, 3) rotating sensor axes into the foot's own z-up frame.
+    rate_bias
+        (3,) gyroscope bias, rad/s.
+    covariance
+        (6, 6) of the attitude error (world axes, rad) and the bias error.
+    """
+
+    rotation: FloatArray
+    rate_bias: FloatArray
+    covariance: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """One foot's way from a foot-flat to the next, smoothed.
+
+    Attributes
+    ----------
+    time_s
+        (n,) s, first and last are the foot-flats.
+    position_m, velocity_mps
+        (n, 3) in the foot's own z-up frame, position since the first foot-flat.
+    rotation
+        (n, 3, 3) rotating sensor axes into that frame.
+    covariance
+        (3, 3) of the displacement, m².
+    valid
+        False across lost or saturated samples.
+    """
+
+    time_s: FloatArray
+    position_m: FloatArray
+    velocity_mps: FloatArray
+    rotation: FloatArray
+    covariance: FloatArray
+    valid: bool
+
+    @property
+    def displacement_m(self) -> FloatArray:
+        """(3,) from the first to the last foot-flat, m."""
+        return self.position_m[-1]
+
+
+def cross_matrices(vectors: FloatArray) -> FloatArray:
+    """(n, 3, 3) matrices [v]x with [v]x u = v x u."""
+    out = np.zeros((len(vectors), 3, 3))
+    out[:, 0, 1], out[:, 0, 2], out[:, 1, 2] = -vectors[:, 2], vectors[:, 1], -vectors[:, 0]
+    out[:, 1, 0], out[:, 2, 0], out[:, 2, 1] = vectors[:, 2], -vectors[:, 1], vectors[:, 0]
+    return out
+
+
+def integral(values: FloatArray, dt_s: float) -> FloatArray:
+    """Cumulative trapezoidal integral along the first axis, starting from zero."""
+    out = np.empty_like(values)
+    out[0] = 0.0
+    np.cumsum((values[1:] + values[:-1]) * (0.5 * dt_s), axis=0, out=out[1:])
+    return out
+
+
+def small_rotation(vector: FloatArray) -> FloatArray:
+    """(3, 3) rotation by a rotation vector (Rodrigues)."""
+    angle = float(np.sqrt(vector @ vector))
+    cross = cross_matrices(vector[None])[0]
+    if angle < 1e-9:
+        return np.eye(3) + cross
+    return np.eye(3) + np.sin(angle) / angle * cross + (1.0 - np.cos(angle)) / angle**2 * cross @ cross
+
+
+def tilt_error(rotation: FloatArray, force: FloatArray) -> FloatArray:
+    """(2,) horizontal attitude error (world x and y, rad) that a measured gravity direction shows."""
+    up = rotation @ force
+    up = up / np.sqrt(up @ up)
+    return np.array([up[1], -up[0]])
+
+
+def smooth(
+    time_s: FloatArray,
+    force: FloatArray,
+    turned: FloatArray,
+    start: FlatState,
+    end_force: FloatArray,
+    settings: StepSettings,
+    valid: bool,
+    resting: bool = False,
+) -> tuple[Swing, FlatState]:
+    """Integrate one swing and take what its closing foot-flat says back to its beginning.
+
+    The error state (attitude, gyroscope bias, velocity at the start, an acceleration error constant over
+    the swing) is linear in the swing's end velocity and position, with coefficients that are integrals of
+    the specific force. One Kalman update with zero velocity and the direction of gravity at the end is
+    therefore the fixed-interval smoother of an error-state filter with zero-velocity updates (Foxlin
+    2005, IEEE CG&A 25:38; Colomar et al. 2012, "Step-wise smoothing in zero-velocity-aided INS", PIMRC)
+    over the swing, at once for all samples.
+
+    Parameters
+    ----------
+    time_s
+        (n,) even instants, s.
+    force
+        (n, 3) specific force with scale corrected, sensor axes, m/s².
+    turned
+        (n, 3, 3) rotation since the first sample, from the bias-corrected rate.
+    start
+        Filter state at the first sample.
+    end_force
+        (3,) mean specific force around the last sample.
+    resting
+        True when the foot rests for long at the end: gravity is then exact to a third of its sd.
+
+    Returns
+    -------
+    The swing and the filter state at its end.
+    """
+    dt_s = float(time_s[1] - time_s[0])
+    since = time_s - time_s[0]
+    rotation = start.rotation @ turned
+    world = np.einsum("nij,nj->ni", rotation, force)
+    acceleration = world - [0.0, 0.0, GRAVITY_MPS2]
+    velocity = integral(acceleration, dt_s)
+    position = integral(velocity, dt_s)
+
+    # Sensitivities of attitude, velocity and position to the 12 errors
+    crossed = cross_matrices(world)
+    attitude_bias = -integral(rotation, dt_s)
+    slopes = np.concatenate([-crossed, -crossed @ attitude_bias], axis=2)
+    velocity_by = np.zeros((len(time_s), 3, 12))
+    velocity_by[:, :, :6] = integral(slopes, dt_s)
+    velocity_by[:, :, 6:9] = np.eye(3)
+    velocity_by[:, :, 9:] = np.eye(3) * since[:, None, None]
+    position_by = integral(velocity_by, dt_s)
+
+    prior = np.zeros((12, 12))
+    prior[:6, :6] = start.covariance
+    prior[range(6, 9), range(6, 9)] = settings.zero_velocity_sd_mps**2
+    prior[range(9, 12), range(9, 12)] = settings.drift_sd_mps2**2
+    observe = np.zeros((5, 12))
+    observe[:3] = velocity_by[-1]
+    observe[3:, LEVEL] = np.eye(2)
+    observe[3:, 3:6] = attitude_bias[-1][:2]
+    tilt_sd = settings.tilt_sd_rad / (3.0 if resting else 1.0)
+    noise = np.diag([settings.zero_velocity_sd_mps**2] * 3 + [tilt_sd**2] * 2)
+    residual = np.concatenate([-velocity[-1], tilt_error(rotation[-1], end_force)])
+    gain = np.linalg.solve(observe @ prior @ observe.T + noise, observe @ prior).T
+    errors = gain @ residual
+    posterior = prior - gain @ observe @ prior
+
+    position = position + position_by @ errors
+    velocity = velocity + velocity_by @ errors
+    attitude = errors[:3] + attitude_bias @ errors[3:6]
+    rotation = rotation + cross_matrices(attitude) @ rotation
+
+    end_by = np.zeros((6, 12))
+    end_by[:3, :3] = end_by[3:, 3:6] = np.eye(3)
+    end_by[:3, 3:6] = attitude_bias[-1]
+    covariance = end_by @ posterior @ end_by.T
+    # The attitude walks a little with each swing; heading is never measured, and kept as it is
+    covariance[:3, :3] += np.eye(3) * 0.003**2
+    covariance[2, :] = covariance[:, 2] = 0.0
+    covariance[3:, 3:] += np.eye(3) * 0.0003**2 * max(since[-1], 0.0)
+    final = small_rotation(attitude[-1]) @ (start.rotation @ turned[-1])
+    swing = Swing(
+        time_s,
+        position,
+        velocity,
+        rotation,
+        position_by[-1] @ posterior @ position_by[-1].T,
+        valid,
+    )
+    return swing, FlatState(final, start.rate_bias + errors[3:6], covariance)
