@@ -326,7 +326,7 @@ def test_messages_build_alone(tmp_path):
         str(cmake), "-S", str(source), "-B", str(tmp_path / "build"), f"-DCMAKE_INSTALL_PREFIX={tmp_path / 'out'}",
         f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_PREFIX_PATH={prefix}", "-DBUILD_TESTING=OFF",
     ]  # fmt: skip
-    headers = ROOT / "build" / "python-headers" / "usr" / "include"
+    headers = Path(sys.prefix) / ".gait_twin" / "python-headers" / "usr" / "include"
     env = dict(os.environ)
     if headers.is_dir():
         version = "python{}.{}".format(*sys.version_info[:2])

@@ -23,7 +23,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -160,21 +159,21 @@ def check_compiler() -> None:
         fail("`make` is missing, and the messages are compiled with it; install it: sudo apt install make.")
 
 
-def python_headers(env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return CMake arguments and environment that let the generated extension find Python.h.
+def python_headers(version: str, env: dict[str, str]) -> tuple[Path, dict[str, str]]:
+    """Return the folder of Python.h, and what has to be in the environment of the compiler.
 
     Debian keeps the headers in a package of its own. Where it is not installed, it is fetched and unpacked into
-    build/, which needs no rights; else the user is told what to install.
+    .venv, which needs no rights; else the user is told what to install. (Into .venv because CMake refuses to export
+    a path of the source tree, unless it is of the install tree too.)
     """
     found = ask([venv_python(), "-I", "-S", "-c", "import sysconfig; print(sysconfig.get_path('include'))"], env)
     if found and (Path(found) / "Python.h").is_file():
-        return [], {}
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return Path(found), {}
     package = f"libpython{version}-dev"
-    target = ROOT / "build" / "python-headers"
+    target = VENV / ".gait_twin" / "python-headers"
     include = target / "usr" / "include"
     if not (include / f"python{version}" / "Python.h").is_file():
-        say(f"Python's C headers are not installed: fetching {package} into build/ …")
+        say(f"Python's C headers are not installed: fetching {package} into .venv")
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         if shutil.which("apt-get") and shutil.which("dpkg-deb"):
@@ -186,8 +185,7 @@ def python_headers(env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
             f"Python's C headers (Python.h) are missing, and the messages are compiled against them; "
             f"install them: sudo apt install python{version}-dev (Debian, Ubuntu)."
         )
-    search = os.pathsep.join([str(include), *([env["CPATH"]] if env.get("CPATH") else [])])
-    return [f"-DPython3_INCLUDE_DIR={include / f'python{version}'}"], {"CPATH": search}
+    return include / f"python{version}", {"CPATH": os.pathsep.join(filter(None, [str(include), env.get("CPATH")]))}
 
 
 def usable(state: State, python: str | None, ros: dict[str, list[str]] | None) -> str | None:
@@ -264,6 +262,13 @@ def install_packages(ros: dict[str, list[str]] | None, env: dict[str, str]) -> N
         lines = [line for line in lines if not line.startswith("ros-")]
     wanted = VENV / ".gait_twin" / "requirements.txt"
     wanted.parent.mkdir(exist_ok=True)
+    names = {line.partition("==")[0] for line in lines if "==" in line}
+    before = wanted.read_text().splitlines() if wanted.exists() else []
+    gone = sorted({line.partition("==")[0] for line in before if "==" in line} - names)
+    if gone:
+        say(f"packages: {', '.join(gone)} no longer needed")
+        uninstall: list[str | Path] = [venv_python(), "-I", "-m", "pip", "uninstall", "--quiet", "--yes"]
+        run([*uninstall, *gone], env, "pip could not remove packages; see above")
     wanted.write_text("\n".join(lines) + "\n")
     count = sum("==" in line for line in lines)
     say(f"packages: {count} from requirements.lock (2 GB; a first time takes a few minutes)")
@@ -299,9 +304,7 @@ def install_packages(ros: dict[str, list[str]] | None, env: dict[str, str]) -> N
 
 def repair_wheels(version: str, env: dict[str, str]) -> None:
     """Write this .venv's paths where the wheels of ROS 2 name the prefix that they were built under."""
-    base_include = ask(
-        [venv_python(), "-I", "-S", "-c", "import sysconfig; print(sysconfig.get_path('include'))"], env
-    ) or sysconfig.get_path("include")
+    headers = str(python_headers(version, env)[0])
     files = [path for path in (VENV / "share").rglob("*.cmake") if not path.is_symlink()]
     files += [path for path in (VENV / "lib" / "cmake").rglob("*.cmake") if not path.is_symlink()]
     files += (VENV / "share" / "ament_index" / "resource_index" / "parent_prefix_path").glob("*")
@@ -309,7 +312,7 @@ def repair_wheels(version: str, env: dict[str, str]) -> None:
         text = path.read_text(errors="surrogateescape")
         if "/opt/python/cp3" not in text:
             continue
-        text = re.sub(WHEEL_PREFIX.pattern + rf"/include/python{re.escape(version)}", lambda _: base_include, text)
+        text = re.sub(WHEEL_PREFIX.pattern + rf"/include/python{re.escape(version)}", lambda _: headers, text)
         text = WHEEL_PREFIX.sub(lambda _: str(VENV), text)
         path.write_text(text, errors="surrogateescape")
 
@@ -383,25 +386,32 @@ def installed(manifests: Path) -> list[str]:
 
 def build(state: State, version: str, ros: dict[str, list[str]] | None, env: dict[str, str]) -> None:
     """Build gait_twin and gait_twin_msgs (and, from wheels, tf2_msgs) with colcon."""
-    headers, more_env = python_headers(env)
+    headers, more_env = python_headers(version, env)
     inputs = build_inputs()
-    gone = set(state.get("inputs", {})) - set(inputs)
+    gone = [name for name in state.get("inputs", {}) if name.startswith("msg/") and name not in inputs]
     if gone or state.get("built_with") != [version, str(VENV), ros]:
         # Generated files of a message that is gone would be installed again, and CMake keeps absolute paths.
         shutil.rmtree(BUILD, ignore_errors=True)
-    base: Path = VENV if ros is None else INSTALL
+    prefix = VENV if ros is None else INSTALL
     packages = [ROOT] + ([ROOT / "tools" / "tf2_msgs"] if ros is None else [])
     say(f"colcon: building {', '.join('gait_twin, gait_twin_msgs' if p == ROOT else p.name for p in packages)}")
     command: list[str | Path] = [
         venv_python(), VENV / "bin" / "colcon", "--log-level", "error", "--log-base", ROOT / "build" / "colcon-log",
-        "build", "--base-paths", *packages, "--build-base", BUILD, "--install-base", base,
+        "build", "--base-paths", *packages, "--build-base", BUILD, "--install-base", prefix,
     ]  # fmt: skip
+    arguments = [f"-DPython3_INCLUDE_DIR={headers}"]
     if ros is None:
         command.append("--merge-install")
+    else:
+        # What the messages of the sourced ROS 2 were compiled with. (.venv's numpy may be newer, which the few
+        # macros used do not mind, but CMake would not export a path of the source tree.)
+        base = getattr(sys, "_base_executable", sys.executable)
+        numpy = ask([base, "-I", "-c", "import numpy; print(numpy.get_include())"], env)
+        arguments += [f"-DPython3_NumPy_INCLUDE_DIR={numpy}"] if numpy else []
     command += [
         "--event-handlers", "console_stderr-", "console_cohesion-", "--executor", "sequential", "--cmake-args",
         "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF", "-DGAIT_TWIN_EDITABLE=ON",
-        f"-DPython3_EXECUTABLE={venv_python()}", "-DPython3_FIND_VIRTUALENV=ONLY", *headers, "--no-warn-unused-cli",
+        f"-DPython3_EXECUTABLE={venv_python()}", "-DPython3_FIND_VIRTUALENV=ONLY", *arguments, "--no-warn-unused-cli",
     ]  # fmt: skip
     env = env | more_env
     env.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
@@ -416,7 +426,7 @@ def build(state: State, version: str, ros: dict[str, list[str]] | None, env: dic
     now = installed(BUILD)
     for left in set(state.get("installed", [])) - set(now):
         # of a message or node that is gone
-        if Path(left).is_relative_to(base):
+        if Path(left).is_relative_to(prefix):
             Path(left).unlink(missing_ok=True)
     state.update(inputs=inputs, installed=now, built_with=[version, str(VENV), ros])
 
