@@ -171,7 +171,7 @@ def load(path: Path | str, subject: str | None = None, topics: Mapping[str, str]
         segment or topic is not known.
     """
     with open_bag(path) as bag:
-        namespace, imu_topics = _choose(bag, subject, topics)
+        namespace, imu_topics = choose_topics(bag, subject, topics)
         wanted = {f"{namespace}/{name}" for name in ("subject", *_TRUTH)}
         wanted |= {*imu_topics.values(), *(f"{namespace}/imu/{s}/mag" for s in imu_topics)}
         notices = [str(n) for n in json.loads(bag.notes.get(_NOTICES, "[]"))]
@@ -194,7 +194,7 @@ def read_results(path: Path | str, subject: str | None = None) -> Results:
     Times count from the first sample, as those of `load` do. Raises as `load` does.
     """
     with open_bag(path) as bag:
-        namespace, imu_topics = _choose(bag, subject, None)
+        namespace, imu_topics = choose_topics(bag, subject, None)
         names = ("gait_events", "gait_phase", "strides", "steps", "twin_state")
         feet = {side: f"{namespace}/foot_odometry/{side}" for side in Side}
         wanted = {f"{namespace}/{name}" for name in names} | {*feet.values(), *imu_topics.values()}
@@ -229,8 +229,8 @@ _TRUTH = (
 )
 
 
-def _choose(bag: Bag, subject: str | None, topics: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
-    """Namespace of the person and topic of each segment's IMU."""
+def choose_topics(bag: Bag, subject: str | None, topics: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
+    """Namespace of the person and topic of each segment's IMU, chosen as `load` does and with its errors."""
     imu_topics = [t.name for t in bag.topics.values() if t.type_name == IMU and t.message_count]
     if not any(t.message_count for t in bag.topics.values()):
         raise InputError(f"The bag {bag.path} is empty.")
