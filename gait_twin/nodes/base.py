@@ -1,0 +1,188 @@
+"""What every node shares: a start that refuses with a sentence, a clean end, progress and diagnostics."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import rclpy
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.exceptions import NameValidationException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.subscription import Subscription
+
+from gait_twin.errors import InputError
+from gait_twin.nodes.diagnostics import Diagnostics, Input
+from gait_twin.nodes.parameters import declare, warn_of_unknown
+from gait_twin.nodes.progress import Progress
+from gait_twin.nodes.topics import Flow, Topic, qos
+from gait_twin.settings import check, setting
+
+REFUSED, CRASHED = 1, 70
+"""Exit codes: something given cannot be used (starting again does not help); an error of the program."""
+SOURCES = ("replay", "virtual_subject")
+"""Nodes that play something with an end; a live driver has none."""
+
+
+@dataclass(frozen=True)
+class TransportSettings:
+    """How samples travel."""
+
+    lossless: bool = setting(
+        False, "Samples are sent and received reliably: for a bag or a virtual subject, never with live drivers."
+    )
+    sensor_rate_hz: float = setting(
+        100.0, "Rate of the sensors, Hz: 0.1 s of samples are queued (not where lossless).", low=1.0, high=10000.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class GaitNode(Node):
+    """Base of all nodes.
+
+    Parameters
+    ----------
+    name
+        Name of the node.
+    upstream
+        Groups of node names whose end is this node's end; see `Progress`.
+    """
+
+    def __init__(self, name: str, upstream: tuple[tuple[str, ...], ...] = ()) -> None:
+        super().__init__(name)
+        self.exit_code: int | None = None
+        self.transport = declare(self, TransportSettings)
+        self.diagnostics = Diagnostics(self, self.report)
+        self._awaited: list[Subscription] = []
+        self.progress = Progress(self, self.ready, upstream, self.on_end)
+
+    # ---- what a node may fill in
+
+    def report(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Sentences to warn with, and values, for /diagnostics."""
+        return [], {}
+
+    def ready(self) -> bool:
+        """Whether data that are sent now reach this node."""
+        return all(subscription.get_publisher_count() for subscription in self._awaited)
+
+    def on_end(self) -> None:
+        """Everything upstream has ended: give out what is still held back, and begin anew."""
+
+    def close(self) -> None:
+        """Let go of files; ROS may be shut down already."""
+
+    # ---- what a node uses
+
+    def publisher(self, topic: Topic) -> Publisher:
+        """Publisher with the topic's quality of service."""
+        return self.create_publisher(topic.message_class, topic.name, self.qos(topic))
+
+    def subscribe(
+        self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False, awaited: bool = False
+    ) -> tuple[Subscription, Input]:
+        """Subscribe with the topic's quality of service, and count what is lost on the way.
+
+        Parameters
+        ----------
+        topic, callback, raw
+            What is received, by whom, and whether as bytes.
+        awaited
+            The node is not `ready` before someone publishes this.
+        """
+        counters = self.diagnostics.input(topic.name)
+        options: dict[str, Any] = {"raw": raw, "qos_profile": self.qos(topic)}
+        if topic.flow is Flow.SENSOR:
+
+            def lost(event: Any) -> None:
+                counters.lost += event.total_count_change
+
+            options["event_callbacks"] = SubscriptionEventCallbacks(message_lost=lost)
+        try:
+            subscription = self.create_subscription(topic.message_class, topic.name, callback, **options)
+        except UnsupportedEventTypeError:  # not every middleware tells of losses
+            del options["event_callbacks"]
+            subscription = self.create_subscription(topic.message_class, topic.name, callback, **options)
+        if awaited:
+            self._awaited.append(subscription)
+        return subscription, counters
+
+    def qos(self, topic: Topic) -> Any:
+        """Quality of service of a topic in this graph."""
+        return qos(topic, lossless=self.transport.lossless, rate_hz=self.transport.sensor_rate_hz)
+
+    def finish(self, exit_code: int) -> None:
+        """End the process when the callback that runs has returned."""
+        self.exit_code = exit_code
+
+
+class _Stop:
+    """Signals before the node spins raise; after that the context's shutdown, which rclpy does, is enough."""
+
+    spinning = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self.spinning:
+            raise KeyboardInterrupt
+
+
+def run(make_node: Callable[[], GaitNode], args: Sequence[str] | None = None) -> int:
+    """Run a node until SIGINT, SIGTERM or its own end, and return the exit code.
+
+    0 after a signal or a good end; `REFUSED` after one logged sentence when something given cannot be used;
+    `CRASHED` after a traceback when a callback failed.
+    """
+    stop = _Stop()
+    # rclpy's handlers call these after shutting the context down
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    node: GaitNode | None = None
+    code = 0
+    try:
+        rclpy.init(args=list(sys.argv if args is None else args))
+        node = make_node()
+        warn_of_unknown(node)
+        stop.spinning = True
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while node.exit_code is None:
+            executor.spin_once()
+        code = node.exit_code
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (InputError, NameValidationException) as problem:
+        _say(node, str(problem))
+        code = REFUSED
+    except rclpy_implementation.RCLError as problem:
+        if node is None:  # what was given after --ros-args cannot be read
+            _say(node, " ".join(str(problem).split()))
+            code = REFUSED
+        elif rclpy.ok():
+            _say(node, traceback.format_exc())
+            code = CRASHED
+        # else: the context went while a callback published
+    except Exception:  # noqa: BLE001 - whatever it is, it is told, and the supervisor starts the node anew
+        _say(node, traceback.format_exc())
+        code = CRASHED
+    stop.spinning = True
+    if node is not None:
+        node.close()
+    rclpy.try_shutdown()
+    return code
+
+
+def _say(node: GaitNode | None, text: str) -> None:
+    if node is not None and rclpy.ok():
+        node.get_logger().fatal(text)
+    else:
+        sys.stderr.write(f"{text}\n")

@@ -1,0 +1,177 @@
+"""Node: writes the topics of a session into a bag that stays readable whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.serialization import serialize_message
+
+from gait_twin.errors import InputError
+from gait_twin.nodes.base import GaitNode, run
+from gait_twin.nodes.parameters import declare
+from gait_twin.nodes.source import header_stamp_ns
+from gait_twin.nodes.topics import (
+    KNOWN,
+    RESULTS,
+    SUBJECT,
+    TRUTH,
+    Flow,
+    Topic,
+    imu_raw,
+    mag,
+    message_class,
+)
+from gait_twin.recording import SEGMENTS, BagWriter, Subject
+from gait_twin.recording.messages import make_ros_message, to_subject
+from gait_twin.settings import check, setting
+
+FLUSH_S = 1.0
+UPSTREAM = ("sensor_hub", "event_detector", "step_estimator", "twin")
+
+
+@dataclass(frozen=True)
+class RecorderSettings:
+    """What is recorded, of whom, where."""
+
+    bag: str = setting("recording", "Folder of the bag to make; -2, -3, … is added where it is there already.")
+    segments: tuple[str, ...] = setting(SEGMENTS, "Segments whose sensors are recorded.")
+    topics: tuple[str, ...] = setting(
+        tuple(topic.name for topic in (*RESULTS, *TRUTH)), "Other topics of gait_twin that are recorded."
+    )
+    extra_topics: tuple[str, ...] = setting(
+        (), "Topics of others to record too, each with its type, as '/exo/torque std_msgs/msg/Float64'."
+    )
+    wait_for: tuple[str, ...] = setting(UPSTREAM, "Nodes whose end is the recording's end.")
+    subject_name: str = setting("", "Name of the person.")
+    height_m: float = setting(0.0, "Height of the person, m; 0: not known.", low=0.0, high=3.0)
+    mass_kg: float = setting(0.0, "Mass of the person, kg; 0: not known.", low=0.0, high=500.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class RecorderNode(GaitNode):
+    """Writes messages as the bytes they came in; see `gait_twin.recording.BagWriter`."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self._settings = declare(self, RecorderSettings)
+        self.progress.follow(tuple((name,) for name in self._settings.wait_for))
+        self._bag: BagWriter | None = None
+        self._newest_ns = self._log_ns = 0
+        self._sim_time = self.diagnostics.sim_time
+        topics = self._chosen()
+        self._path = free_path(Path(self._settings.bag))
+        self._bag = BagWriter(self._path, flush_s=FLUSH_S)
+        try:
+            for topic in topics:
+                self._bag.add_topic(self._full_name(topic), topic.type_name, latched=topic.flow is Flow.LATCHED)
+        except InputError:
+            self._bag.close()
+            raise
+        self._write_subject()
+        for topic in topics:
+            self.subscribe(topic, self._writer(topic), raw=True)
+        self.create_timer(FLUSH_S, self._flush, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"Recording to {self._path}")
+
+    def _chosen(self) -> list[Topic]:
+        unknown = [name for name in self._settings.topics if name not in KNOWN]
+        if unknown:
+            raise InputError(f"{unknown[0]} is no topic of gait_twin; give it in extra_topics, with its type.")
+        topics = [make(segment) for segment in self._settings.segments for make in (imu_raw, mag)]
+        topics += [KNOWN[name] for name in self._settings.topics]
+        for entry in self._settings.extra_topics:
+            name, _, type_name = entry.partition(" ")
+            try:
+                message_class(type_name.strip())
+            except (ImportError, AttributeError, ValueError):
+                raise InputError(
+                    f"extra_topics has {entry!r}; write topic and type, as '/exo/torque std_msgs/msg/Float64', "
+                    "with a type that is installed."
+                ) from None
+            topics.append(Topic(name, type_name.strip()))
+        return topics
+
+    def _full_name(self, topic: Topic) -> str:
+        """Name in the bag: as if nothing were remapped, so that a reader finds the segments."""
+        return topic.name if topic.name.startswith("/") else f"{self.get_namespace().rstrip('/')}/{topic.name}"
+
+    def _writer(self, topic: Topic) -> Callable[[bytes], None]:
+        name, type_name = self._full_name(topic), topic.type_name
+        counters, count = self.diagnostics.input(topic.name), self.diagnostics.count
+        is_imu = type_name == "sensor_msgs/msg/Imu"
+
+        def write(data: bytes) -> None:
+            bag = self._bag
+            if bag is None:
+                return
+            if is_imu:
+                stamp_ns = header_stamp_ns(data)
+                self._newest_ns = max(self._newest_ns, stamp_ns)
+                count(counters, stamp_ns)
+                self.progress.handled(self._newest_ns)
+            else:
+                counters.received += 1
+            bag.write(name, type_name, self._now_ns(), data)
+
+        return write
+
+    def _now_ns(self) -> int:
+        """Time of logging, ns: never backwards, and with simulated time as fine as the samples' own."""
+        now_ns = max(self._newest_ns, self.get_clock().now().nanoseconds) if self._sim_time else time.time_ns()
+        self._log_ns = max(self._log_ns, now_ns)
+        return self._log_ns
+
+    def _write_subject(self) -> None:
+        assert self._bag is not None
+        s = self._settings
+        subject = Subject(s.subject_name, s.height_m or float("nan"), s.mass_kg or float("nan"))
+        data = serialize_message(to_subject(make_ros_message, subject))
+        self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, self._now_ns(), data)
+
+    def _flush(self) -> None:
+        if self._bag is not None:
+            self._bag.flush()
+
+    def on_end(self) -> None:
+        """Everything of this session is here: hand it to the disk."""
+        self._flush()
+
+    def ready(self) -> bool:
+        """Whether any sensor is connected."""
+        return any(self.count_publishers(imu_raw(segment).name) for segment in self._settings.segments)
+
+    def report(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Where the bag is."""
+        return [], {"bag": str(self._path)}
+
+    def close(self) -> None:
+        """Write the bag's index and metadata."""
+        bag, self._bag = getattr(self, "_bag", None), None
+        if bag is not None:
+            bag.close()
+
+
+def free_path(path: Path) -> Path:
+    """The path, or the first of path-2, path-3, … that is not there."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

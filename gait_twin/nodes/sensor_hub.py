@@ -1,0 +1,197 @@
+"""Node: samples of single sensors in, synchronised frames of the whole body out."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.errors import InputError
+from gait_twin.nodes.base import SOURCES, GaitNode, run
+from gait_twin.nodes.parameters import declare
+from gait_twin.nodes.topics import BODY_IMUS, imu_data, imu_raw, mag
+from gait_twin.recording import SEGMENTS, BodyFrames, SlotStatus
+from gait_twin.recording.messages import (
+    TimeBase,
+    from_imu,
+    from_magnetic_field,
+    imu_frame,
+    make_ros_message,
+    to_body_imus,
+    to_imu,
+)
+from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.settings import check, setting
+
+NAN3, NAN4 = (np.nan,) * 3, (np.nan,) * 4
+COLUMNS = 14  # time, acc, gyr, quat, mag
+MAG_AGE_NS = 100_000_000
+"""A magnetic field older than this does not belong to a sample."""
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """Who wears what."""
+
+    segments: tuple[str, ...] = setting(SEGMENTS, "Segments that wear a sensor.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class SensorHubNode(GaitNode):
+    """Wraps `gait_twin.sensing.SensorHub`.
+
+    A frame is asked of the hub when each sensor has sent, but never for more than half of the time, so that a
+    graph that lags behind makes several frames at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sensor_hub", (SOURCES,))
+        self._settings = declare(self, HubSettings)
+        self._segments = declare(self, BodySettings).segments
+        self._base: TimeBase | None = None
+        self._hub = SensorHub(self._segments, self._settings)
+        self._rows = {segment: array("d") for segment in self._segments}
+        self._fresh: set[str] = set()
+        self._mag: dict[str, tuple[int, tuple[float, float, float]]] = {}
+        self._newest_ns = 0
+        self._next_poll_s = 0.0
+        self._said: set[str] = set()
+        self._frames = self.publisher(BODY_IMUS)
+        self._data = {segment: self.publisher(imu_data(segment)) for segment in self._segments}
+        self._listened: list[str] = []
+        for segment in self._segments:
+            self.subscribe(imu_raw(segment), self._taker(segment), awaited=False)
+            if self._settings.use_magnetometer:
+                self.subscribe(mag(segment), self._mag_taker(segment))
+
+    def ready(self) -> bool:
+        """Whether any sensor is connected: others may come later, or never."""
+        return any(self.count_publishers(imu_raw(segment).name) for segment in self._segments)
+
+    def _taker(self, segment: str) -> Callable[[Any], None]:
+        rows, counters = self._rows[segment], self.diagnostics.input(imu_raw(segment).name)
+        fresh, count = self._fresh, self.diagnostics.count
+        everyone = len(self._segments)
+
+        def take(message: Any) -> None:
+            time_ns, acc, gyr, quat = from_imu(message)
+            if self._base is None:
+                self._base = TimeBase(time_ns)
+            rows.append((time_ns - self._base.origin_ns) / 1e9)
+            rows.extend(acc)
+            rows.extend(gyr or NAN3)
+            rows.extend(quat or NAN4)
+            rows.extend(self._field(segment, time_ns))
+            count(counters, time_ns)
+            if time_ns > self._newest_ns:
+                self._newest_ns = time_ns
+            # a sensor that sends again has not waited for one that is silent
+            again = segment in fresh
+            fresh.add(segment)
+            if again or len(fresh) == everyone:
+                self._poll_in_turn()
+
+        return take
+
+    def _mag_taker(self, segment: str) -> Callable[[Any], None]:
+        def take(message: Any) -> None:
+            self._mag[segment] = from_magnetic_field(message)
+
+        return take
+
+    def _field(self, segment: str, time_ns: int) -> tuple[float, ...]:
+        known = self._mag.get(segment)
+        return known[1] if known and abs(time_ns - known[0]) <= MAG_AGE_NS else NAN3
+
+    def _poll_in_turn(self) -> None:
+        start_s = time.monotonic()
+        if start_s < self._next_poll_s:
+            return
+        self._push()
+        self._publish(self._hub.poll())
+        end_s = time.monotonic()
+        self._next_poll_s = end_s + (end_s - start_s)
+        self.progress.handled(self._newest_ns)
+
+    def _push(self) -> None:
+        self._fresh.clear()
+        for segment, rows in self._rows.items():
+            if not rows:
+                continue
+            block = np.array(rows).reshape(-1, COLUMNS)
+            del rows[:]
+            try:
+                self._hub.push(
+                    segment, block[:, 0], block[:, 1:4], _channel(block[:, 4:7]),
+                    _channel(block[:, 7:11]), _channel(block[:, 11:14]),
+                )  # fmt: skip
+            except InputError as problem:
+                self.get_logger().error(str(problem), throttle_duration_sec=5.0)
+
+    def _publish(self, frames: BodyFrames) -> None:
+        base = self._base
+        if base is None or not len(frames):
+            return
+        for row in range(len(frames)):
+            self._frames.publish(to_body_imus(make_ros_message, base, frames, row))
+        for segment in self._listened:
+            i = frames.segments.index(segment)
+            for row in np.flatnonzero(frames.status[:, i] & SlotStatus.VALID):
+                oriented = frames.status[row, i] & SlotStatus.ORIENTED
+                self._data[segment].publish(
+                    to_imu(
+                        make_ros_message,
+                        base.ns(float(frames.time_s[row])),
+                        imu_frame(segment),
+                        frames.acc_mps2[row, i].tolist(),
+                        frames.gyr_radps[row, i].tolist(),
+                        frames.quat_wxyz[row, i].tolist() if oriented else None,
+                    )
+                )
+
+    def on_end(self) -> None:
+        """Give out the last frames; the next sample begins a new session."""
+        self._push()
+        self._publish(self._hub.flush())
+        self._say_calibration()
+        self._hub = SensorHub(self._segments, self._settings)
+        self._base = None
+        self._said.clear()
+
+    def _say_calibration(self) -> None:
+        for notice in self._hub.calibration.notices:
+            if notice not in self._said:
+                self._said.add(notice)
+                self.get_logger().info(notice)
+
+    def report(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Counters of each sensor's stream, and what the calibration found."""
+        self._listened = [s for s, publisher in self._data.items() if publisher.get_subscription_count()]
+        values: dict[str, Any] = {}
+        for segment, counters in self._hub.reports.items():
+            values |= {f"{segment} {name}": value for name, value in asdict(counters).items()}
+        calibration = self._hub.calibration
+        values["calibrated from"] = calibration.rest_start_s
+        values["calibrated to"] = calibration.rest_end_s
+        return list(calibration.notices), values
+
+
+def _channel(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the values; None where the sensor does not have the channel."""
+    return None if np.isnan(values).all() else values
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(SensorHubNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,149 @@
+"""Node: frames in; state of the OpenSim skeleton, joint states, transforms and robot description out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gait_twin.nodes.base import run
+from gait_twin.nodes.frames import FrameNode
+from gait_twin.nodes.parameters import declare
+from gait_twin.nodes.topics import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC, TWIN_STATE
+from gait_twin.recording import BodyFrames, TwinState
+from gait_twin.recording.messages import (
+    WORLD_FRAME,
+    TimeBase,
+    make_ros_message,
+    make_stamp,
+    to_joint_state,
+    to_twin_state,
+)
+from gait_twin.settings import check, setting
+from gait_twin.twin import RobotDescription, Twin, TwinSettings, make_model
+
+ROOT_LINK = "world"
+
+
+@dataclass(frozen=True)
+class DisplaySettings:
+    """What viewers get."""
+
+    frame_prefix: str = setting("", "Goes before every frame's name, as 'subject_1/', to tell subjects apart in /tf.")
+    tf_rate_hz: float = setting(50.0, "Rate of /tf, Hz of sensor time; 0: none.", low=0.0, high=1000.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class TwinNode(FrameNode):
+    """Wraps `gait_twin.twin.Twin`."""
+
+    def __init__(self) -> None:
+        super().__init__("twin")
+        self._settings = declare(self, TwinSettings)
+        self._display = declare(self, DisplaySettings)
+        self._twin: Twin | None = None
+        self._model = make_model(self._settings)
+        self._description = RobotDescription(self._model)
+        self._state: TwinState | None = None
+        self._quality = math.nan
+        self._states = self.publisher(TWIN_STATE)
+        self._joints = self.publisher(JOINT_STATES)
+        self._transforms = self.publisher(TF)
+        self._next_tf_s = -math.inf
+        self._latched = [self.publisher(ROBOT_DESCRIPTION), self.publisher(TF_STATIC)]
+        self._latched[0].publish(make_ros_message(ROBOT_DESCRIPTION.type_name, data=self._description.urdf))
+        self._latched[1].publish(self._static_transforms())
+
+    def begin(self, segments: tuple[str, ...]) -> None:
+        """Start with a new twin for these sensors."""
+        self._twin = Twin(self._model, segments, self._settings)
+        self._state, self._next_tf_s = None, -math.inf
+        for notice in self._twin.notices:
+            self.get_logger().warning(notice)
+
+    def take(self, base: TimeBase, frames: BodyFrames) -> None:
+        """Let the skeleton follow, and publish."""
+        twin = self._twin
+        assert twin is not None
+        for state in twin.update(frames):
+            if state.message and (self._state is None or state.message != self._state.message):
+                self.get_logger().info(state.message, throttle_duration_sec=5.0)
+            self._state = state
+            self._states.publish(to_twin_state(make_ros_message, base, state))
+            if not state.coordinates:
+                continue
+            extra = self._description.extra_values(state.positions)
+            self._joints.publish(
+                to_joint_state(
+                    make_ros_message,
+                    base,
+                    state.time_s,
+                    state.coordinates + self._description.extra_joints,
+                    np.concatenate([state.positions, extra]),
+                )
+            )
+            self._publish_transforms(twin, base, state)
+
+    def _publish_transforms(self, twin: Twin, base: TimeBase, state: TwinState) -> None:
+        rate = self._display.tf_rate_hz
+        if not rate or state.time_s < self._next_tf_s - 1e-6:
+            return
+        self._next_tf_s = max(state.time_s, self._next_tf_s + 1.0 / rate)
+        stamp = base.stamp(make_ros_message, state.time_s)
+        poses = twin.body_poses(state)
+        self._transforms.publish(
+            make_ros_message(
+                TF.type_name,
+                transforms=[
+                    self._transform(stamp, WORLD_FRAME, body, place.tolist(), quat.tolist())
+                    for body, (place, quat) in poses.items()
+                ],
+            )
+        )
+
+    def _transform(self, stamp: Any, parent: str, child: str, place: list[float], quat_wxyz: list[float]) -> Any:
+        (x, y, z), (qw, qx, qy, qz) = place, quat_wxyz
+        prefix = self._display.frame_prefix
+        return make_ros_message(
+            "geometry_msgs/msg/TransformStamped",
+            header=make_ros_message("std_msgs/msg/Header", stamp=stamp, frame_id=prefix + parent),
+            child_frame_id=prefix + child,
+            transform=make_ros_message(
+                "geometry_msgs/msg/Transform",
+                translation=make_ros_message("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+                rotation=make_ros_message("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
+            ),
+        )
+
+    def _static_transforms(self) -> Any:
+        """Links that no pose is published for: the root, and those between the axes of a joint."""
+        stamp = make_stamp(make_ros_message, 0)
+        ties = [(WORLD_FRAME, ROOT_LINK), *((body, link) for link, body in self._description.bare_links.items())]
+        still = ([0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0])
+        return make_ros_message(
+            TF_STATIC.type_name, transforms=[self._transform(stamp, parent, child, *still) for parent, child in ties]
+        )
+
+    def report(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Quality, and how well each sensor fits."""
+        state = self._state
+        if state is None:
+            return [], {}
+        values: dict[str, Any] = {"quality": state.quality}
+        for sensor, residual in zip(state.sensors, np.degrees(state.residuals_rad), strict=True):
+            values[f"{sensor} residual"] = f"{residual:.2f} deg"
+        return [state.message] if state.message else [], values
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node."""
+    return run(TwinNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
