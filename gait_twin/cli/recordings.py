@@ -2,61 +2,134 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gait_twin.cli.show import busy, out, report, sensors_table, wrote
+from gait_twin.cli.show import busy, out, report, sensors_table, table, wrote
 from gait_twin.errors import InputError
 
 if TYPE_CHECKING:
     from gait_twin.recording import Recording
 
 ImporterOption = Annotated[
-    str,
-    typer.Option("--importer", "-i", help="How to read IN: auto, bag, csv, or a device's name as in import."),
+    str, typer.Option("--importer", "-i", help="How to read IN: auto, bag, csv, or a format of import --list.")
 ]
+OptionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="Option of the importer; import --list names them."),
+]
+SubjectOption = Annotated[
+    str | None, typer.Option("--subject", help="Whose walk, where a bag holds several: its namespace.")
+]
+HeightOption = Annotated[float | None, typer.Option("--height", help="Body height, m, instead of the recording's.")]
+MassOption = Annotated[float | None, typer.Option("--mass", help="Body mass, kg, instead of the recording's.")]
+
+BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 
 
-def read(path: Path, importer: str = "auto") -> Recording:
+def read(path: Path, importer: str = "auto", options: list[str] | None = None, subject: str | None = None) -> Recording:
     """Open a bag, a recording.yaml, or a device's export.
 
     Raises
     ------
     InputError
-        When there is nothing at `path`, no such importer, or the file cannot be used.
+        When there is nothing at `path`, no such importer or option, or the file cannot be used.
     """
     from gait_twin.recording import load
-    from gait_twin.recording.importers import IMPORTERS, import_csv
+    from gait_twin.recording.importers import IMPORTERS, find_importer
 
-    known = ("auto", "bag", "csv", *sorted(IMPORTERS))
+    known = ("auto", "bag", "csv", *IMPORTERS)
     if importer not in known:
-        raise InputError(f"There is no importer {importer!r}; choose one of {', '.join(dict.fromkeys(known))}.")
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path.")
+        raise InputError(f"There is no importer {importer!r}; choose one of {', '.join(known)}.")
     if importer == "auto":
         if path.suffix in (".yaml", ".yml") and path.name != "metadata.yaml":
             importer = "csv"
-        elif path.suffix in (".mcap", ".db3") or path.name == "metadata.yaml" or _is_bag(path):
+        elif path.suffix in BAG_SUFFIXES or path.name == "metadata.yaml" or _is_bag(path):
             importer = "bag"
         else:
-            raise InputError(
-                f"{path} is no bag and no recording.yaml; name its format with --importer, one of {', '.join(known[1:])}."
-            )
-    if importer == "bag":
-        return load(path.parent if path.name == "metadata.yaml" else path)
-    return import_csv(path) if importer == "csv" else IMPORTERS[importer](path)
+            importer = find_importer(path).name
+    if importer in ("bag", "csv"):
+        if options:
+            raise InputError(f"--option {options[0]}: {importer} has no options.")
+        if importer == "csv":
+            from gait_twin.recording import import_csv
+
+            return import_csv(path)
+        return load(path.parent if path.name == "metadata.yaml" else path, subject)
+    chosen = IMPORTERS[importer]
+    given: dict[str, Any] = {}
+    for option in options or ():
+        name, equals, text = option.partition("=")
+        if not equals or name not in chosen.options:
+            names = ", ".join(chosen.options) or "none"
+            raise InputError(f"--option {option} is none of {importer}; write NAME=VALUE with a NAME of: {names}.")
+        given[name] = _option_value(name, text)
+    return chosen.load(path, **given)
+
+
+def _option_value(name: str, text: str) -> Any:
+    if name == "mapping" and "=" in text:
+        pairs = (part.partition("=") for part in text.split(","))
+        return {device.strip(): segment.strip() for device, _, segment in pairs}
+    if name.endswith(("_m", "_kg", "_hz")):
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError(f"--option {name}={text}: {text!r} is no number.") from None
+    return text
 
 
 def _is_bag(path: Path) -> bool:
-    return path.is_dir() and ((path / "metadata.yaml").exists() or any(path.glob("*.mcap")))
+    if not path.is_dir():
+        return False
+    # an empty folder, too, is best answered by what reads bags
+    return (path / "metadata.yaml").exists() or any(path.glob("*.mcap")) or not any(path.iterdir())
+
+
+def with_subject(recording: Recording, height_m: float | None, mass_kg: float | None) -> Recording:
+    """The recording with the given height and mass in place of its own."""
+    given = {}
+    for option, field, value, low, high, unit in (
+        ("--height", "height_m", height_m, 0.5, 2.5, "m"),
+        ("--mass", "mass_kg", mass_kg, 5.0, 400.0, "kg"),
+    ):
+        if value is not None:
+            if not low <= value <= high:
+                raise InputError(f"{option} is {value:g} {unit}; give a value from {low:g} to {high:g} {unit}.")
+            given[field] = value
+    return dataclasses.replace(recording, subject=dataclasses.replace(recording.subject, **given))
+
+
+def _list_formats(wanted: bool) -> None:
+    if not wanted:
+        return
+    from gait_twin.recording.importers import IMPORTERS
+
+    made = table("Format")
+    made.add_column("what it reads, and its options", overflow="fold")
+    made.add_row("csv", "any lab's files, described by a recording.yaml (docs/recordings.md)")
+    for name, importer in IMPORTERS.items():
+        made.add_row(name, importer.description)
+        for option, description in importer.options.items():
+            made.add_row("", f"--option {option}=…   {description}")
+    out.print(made)
+    raise typer.Exit
 
 
 def import_(
-    importer: Annotated[str, typer.Argument(metavar="FORMAT", help="csv, a device's name, or auto.")],
+    importer: Annotated[str, typer.Argument(metavar="FORMAT", help="csv, a format of --list, or auto.")],
     source: Annotated[Path, typer.Argument(metavar="IN", help="recording.yaml, or the device's file or folder.")],
     bag: Annotated[Path, typer.Argument(metavar="OUT", help="Bag to write (a new folder).")],
+    options: OptionsOption = None,
+    height_m: HeightOption = None,
+    mass_kg: MassOption = None,
+    listed: Annotated[
+        bool, typer.Option("--list", callback=_list_formats, is_eager=True, help="List formats and options, and exit.")
+    ] = False,
 ) -> int:
     """Turn a lab's or a device's files into a bag.
 
@@ -67,12 +140,15 @@ def import_(
 
       gait-twin import csv recording.yaml walk
 
-      gait-twin import xsens measured/ walk --height 1.72 --mass 70.5
+      gait-twin import physilog measured/ walk --height 1.72 --mass 70.5
+
+      gait-twin import xio sensor.csv walk --option segment=calcn_l
     """
+    del listed
     if bag.exists():
-        raise InputError(f"{bag} already exists; give a new name, or remove it first.")
+        raise InputError(f"{bag} is there already; give a new name, or remove it first.")
     with busy(f"Reading {source}"):
-        recording = read(source, importer)
+        recording = with_subject(read(source, importer, options), height_m, mass_kg)
     with busy(f"Writing {bag}"):
         from gait_twin.recording import save
 
@@ -85,6 +161,8 @@ def import_(
 def info(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A bag, a recording.yaml, or a device's export.")],
     importer: ImporterOption = "auto",
+    options: OptionsOption = None,
+    subject: SubjectOption = None,
 ) -> int:
     """Say what a recording holds.
 
@@ -97,7 +175,7 @@ def info(
       gait-twin info recording.yaml
     """
     with busy(f"Reading {path}"):
-        recording = read(path, importer)
+        recording = read(path, importer, options, subject)
     for line in describe(recording):
         out.print(line, soft_wrap=True)
     out.print()
@@ -105,9 +183,8 @@ def info(
     return report(recording.notices, recording.losses)
 
 
-def describe(recording: Any) -> list[str]:
-    """Sentences on duration, start, subject and truth."""
-    import math
+def describe(recording: Recording) -> list[str]:
+    """Sentences on subject, duration, start and truth."""
     from datetime import UTC, datetime
 
     subject, truth = recording.subject, recording.truth
@@ -118,14 +195,11 @@ def describe(recording: Any) -> list[str]:
     if recording.start_time_ns:
         start = datetime.fromtimestamp(recording.start_time_ns / 1e9, UTC)
         lines.append(f"Start     {start:%Y-%m-%d %H:%M:%S} UTC")
+    known = []
     if truth is not None:
-        known = [
-            f"{len(items)} {name}"
-            for name, items in (("events", truth.events), ("strides", truth.strides), ("steps", truth.steps))
-            if items
-        ]
+        counted = (("events", truth.events), ("strides", truth.strides), ("steps", truth.steps))
+        known = [f"{len(items)} {name}" for name, items in counted if items]
         known += [f"{len(truth.joints.coordinates)} joint coordinates"] if truth.joints is not None else []
-        lines.append(f"Truth     {', '.join(known) or 'none'}")
-    else:
-        lines.append("Truth     none")
+        known += ["foot positions"] if truth.foot_positions else []
+    lines.append(f"Truth     {', '.join(known) or 'none'}")
     return lines

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gait_twin.cli.recordings import ImporterOption, read
+from gait_twin.cli.recordings import (
+    HeightOption,
+    ImporterOption,
+    MassOption,
+    OptionsOption,
+    SubjectOption,
+    read,
+    with_subject,
+)
 from gait_twin.cli.show import busy, comparison_tables, out, parameters_table, progress, report, table, wrote
 from gait_twin.errors import InputError
 
@@ -23,16 +31,16 @@ def analyze(
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made if it is not there.")],
     importer: ImporterOption = "auto",
     model: ModelOption = None,
-    height_m: Annotated[
-        float | None, typer.Option("--height", help="Body height, m, instead of the recording's.")
-    ] = None,
-    mass_kg: Annotated[float | None, typer.Option("--mass", help="Body mass, kg, instead of the recording's.")] = None,
+    height_m: HeightOption = None,
+    mass_kg: MassOption = None,
+    options: OptionsOption = None,
+    subject: SubjectOption = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures and the page.")] = True,
 ) -> int:
     """Find events, strides, steps and joint angles in a recording.
 
-    The same code runs as in the live nodes. Writes events.csv, strides.csv, steps.csv, joints.mot (OpenSim), summary.json, pictures, and report.html:
-    one page with the moving twin that opens anywhere, offline.
+    The same code runs as in the live nodes. Writes events.csv, strides.csv, steps.csv, joints.mot (OpenSim),
+    summary.json, pictures, and report.html: one page with the moving twin that opens anywhere, offline.
 
     [bold]Examples[/bold]
 
@@ -45,8 +53,7 @@ def analyze(
     if out_dir.exists() and not out_dir.is_dir():
         raise InputError(f"{out_dir} is a file; give --out a folder.")
     with busy(f"Reading {recording}"):
-        source = read(recording, importer)
-    source = with_subject(source, height_m, mass_kg)
+        source = with_subject(read(recording, importer, options, subject), height_m, mass_kg)
     with busy("Loading the model"):
         from gait_twin import service
         from gait_twin.twin import load_model
@@ -63,19 +70,6 @@ def analyze(
     out.print()
     wrote(paths)
     return report(analysis.notices, analysis.losses)
-
-
-def with_subject(recording: Any, height_m: float | None, mass_kg: float | None) -> Any:
-    """The recording with the given height and mass in place of its own."""
-    subject = recording.subject
-    for name, value, low, high in (("height", height_m, 0.5, 2.5), ("mass", mass_kg, 5.0, 400.0)):
-        if value is not None and not low <= value <= high:
-            raise InputError(f"--{name} is {value}; give a value from {low} to {high} (m, kg).")
-    if height_m is not None:
-        subject = dataclasses.replace(subject, height_m=height_m)
-    if mass_kg is not None:
-        subject = dataclasses.replace(subject, mass_kg=mass_kg)
-    return dataclasses.replace(recording, subject=subject)
 
 
 def simulate(
@@ -123,7 +117,7 @@ def simulate(
     if bag is None:
         raise InputError("No output is named; give the bag to write, as in: gait-twin simulate walk.")
     if bag.exists():
-        raise InputError(f"{bag} already exists; give a new name, or remove it first.")
+        raise InputError(f"{bag} is there already; give a new name, or remove it first.")
     walk, sensors = default_demo()
     if perfect:
         walk, sensors = WalkSettings(), SensorSettings()

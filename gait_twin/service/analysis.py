@@ -144,7 +144,12 @@ class _Pipeline:
             ),
             sensors=self._sensors(),
             calibration=(*rest, *calibration.notices),
-            notices=(*self.recording.notices, *self.notices, *self.twin.notices, *twin_notices(self.states)),
+            notices=(
+                *self.recording.notices,
+                *(self.notices if self.twin.coordinates else ()),
+                *self.twin.notices,
+                *twin_notices(self.states),
+            ),
             losses=(*self.recording.losses, *self._losses()),
         )
 

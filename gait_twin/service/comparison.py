@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ EVENT_TOLERANCE_S = 0.05
 """An event counts as found within this time of the true one."""
 PAIR_TOLERANCE_S = 0.15
 """Strides and steps are paired when their heel strikes lie this close: parameters of late events still count."""
+CLOCK_BIN_S, CLOCK_CANDIDATES, CLOCK_SHARPNESS_S = 0.05, 40, 0.06
+"""Search for the offset of a reference's clock: coarse step (s), candidates, and residual that counts nothing (s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Comparison:
     events: tuple[EventScore, ...]
     parameters: tuple[ParameterScore, ...]
     joints: tuple[JointScore, ...]
+    clock_offset_s: float = 0.0
+    """What was added to the reference's times, s; not zero where it has a clock of its own."""
 
     def __bool__(self) -> bool:
         return bool(self.events or self.parameters or self.joints)
@@ -112,6 +117,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers for ``summary.json``."""
         return {
+            "clock_offset_s": self.clock_offset_s,
             "events": [
                 {
                     "event": str(score.kind),
@@ -271,6 +277,48 @@ def score_joints(estimated: JointTrajectory, true: JointTrajectory) -> tuple[Joi
     return tuple(scores)
 
 
+def clock_offset(strides: Sequence[Stride], true: Sequence[Stride]) -> float:
+    """Time to add to a reference whose clock is not the sensors', s: the one that fits most strides best.
+
+    Every difference of an estimated and a true heel strike is a candidate; stride times vary enough from one
+    to the next to tell the right one from its neighbours a stride away.
+    """
+    times = {side: np.array([s.end_s for s in strides if s.side is side]) for side in Side}
+    truths = {side: np.array([s.end_s for s in true if s.side is side]) for side in Side}
+    differences = np.concatenate([(times[side][:, None] - truths[side]).ravel() for side in Side])
+    if not len(differences):
+        return 0.0
+    bins, counts = np.unique(np.round(differences / CLOCK_BIN_S).astype(int), return_counts=True)
+    best, best_score = 0.0, -np.inf
+    for candidate in bins[np.argsort(-counts, kind="stable")][:CLOCK_CANDIDATES] * CLOCK_BIN_S:
+        near = differences[np.abs(differences - candidate) <= PAIR_TOLERANCE_S / 2]
+        offset = float(np.median(near)) if len(near) else candidate
+        residuals = np.concatenate(
+            [
+                np.min(np.abs(times[side][:, None] - truths[side] - offset), axis=0)
+                for side in Side
+                if len(times[side]) and len(truths[side])
+            ]
+        )
+        score = float(np.sum(np.maximum(0.0, 1.0 - (residuals / CLOCK_SHARPNESS_S) ** 2)))
+        if score > best_score:
+            best, best_score = offset, score
+    return best
+
+
+def _on_our_clock(truth: Truth, strides: Sequence[Stride]) -> tuple[Truth, float]:
+    """Move a reference that has strides but no events, such as a walkway's table, onto the sensors' clock."""
+    if truth.events or not truth.strides or not strides:
+        return truth, 0.0
+    offset = clock_offset(strides, truth.strides)
+    moved = [
+        dataclasses.replace(s, start_s=s.start_s + offset, end_s=s.end_s + offset, toe_off_s=s.toe_off_s + offset)
+        for s in truth.strides
+    ]
+    steps = [dataclasses.replace(s, time_s=s.time_s + offset) for s in truth.steps]
+    return dataclasses.replace(truth, strides=tuple(moved), steps=tuple(steps)), offset
+
+
 def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
     """Compare an analysis with what is known to be true of its recording.
 
@@ -279,7 +327,8 @@ def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
     analysis
         What was estimated.
     truth
-        Reference on the recording's clock; by default the one that the recording brings along.
+        Reference; by default the one that the recording brings along. One with strides but without events
+        (the table of a walkway or treadmill) is taken to have a clock of its own; see `clock_offset`.
 
     Returns
     -------
@@ -290,6 +339,7 @@ def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
     truth = truth or analysis.recording.truth
     if truth is None:
         return Comparison((), (), ())
+    truth, offset_s = _on_our_clock(truth, analysis.strides)
     joints: tuple[JointScore, ...] = ()
     if analysis.joints is not None and truth.joints is not None and len(truth.joints.time_s):
         joints = score_joints(analysis.joints, truth.joints)
@@ -297,4 +347,5 @@ def compare(analysis: Analysis, truth: Truth | None = None) -> Comparison:
         _score_events(analysis.events, truth.events, EVENT_TOLERANCE_S),
         _score_parameters(analysis.strides, analysis.steps, truth),
         joints,
+        offset_s,
     )

@@ -188,7 +188,9 @@ def test_truncated_bag_gives_what_is_whole(bag: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "events.csv").exists()
 
 
-@pytest.mark.parametrize("content", ["not XML at all", "<html></html>", "<OpenSimDocument><Model/></OpenSimDocument>", None])
+@pytest.mark.parametrize(
+    "content", ["not XML at all", "<html></html>", "<OpenSimDocument><Model/></OpenSimDocument>", None]
+)
 def test_model_that_is_none(content: str | None, bag: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.osim"
     if content is not None:
@@ -211,7 +213,8 @@ def test_file_of_another_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--speed", "50"], ["--set", "nonsense=1"], ["--set", "sway=much"], ["--segments", "tail"], ["--rate", "0"]]
+    "wrong",
+    [["--speed", "50"], ["--set", "nonsense=1"], ["--set", "sway=much"], ["--segments", "tail"], ["--rate", "0"]],
 )
 def test_settings_out_of_range(wrong: list[str], tmp_path: Path) -> None:
     refused(gait_twin("simulate", tmp_path / "bag", *wrong), wrong[-1].split("=")[0])

@@ -31,7 +31,9 @@ def test_version() -> None:
     assert (done.returncode, done.stdout) == (0, "gait_twin 0.1.0\n")
 
 
-@pytest.mark.parametrize("command", ["", "up", "up live", "up replay", "up demo", "import", "analyze", "simulate", "info"])
+@pytest.mark.parametrize(
+    "command", ["", "up", "up live", "up replay", "up demo", "import", "analyze", "simulate", "info"]
+)
 def test_help_of_every_command_has_an_example(command: str) -> None:
     done = gait_twin(*command.split(), "--help")
     assert done.returncode == 0
@@ -87,9 +89,7 @@ def test_a_defect_is_one_sentence_and_the_traceback_is_kept(
     file.unlink()
 
 
-def test_a_file_that_cannot_be_opened_is_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_cannot_be_opened_is_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert fail_with(monkeypatch, PermissionError(13, "Permission denied", "/some/where")) == 1
     assert capsys.readouterr().err.startswith("gait-twin: /some/where: Permission denied")
 

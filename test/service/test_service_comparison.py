@@ -1,5 +1,6 @@
 """Comparison with truth: known answers and properties."""
 
+import itertools
 import math
 
 import numpy as np
@@ -19,7 +20,7 @@ from gait_twin.recording import (
     Truth,
 )
 from gait_twin.service import Analysis, compare
-from gait_twin.service.comparison import match, score_joints
+from gait_twin.service.comparison import clock_offset, match, score_joints
 from gait_twin.service.parameters import PARAMETERS, Spread, symmetry_index, value
 
 INSTANTS = st.lists(st.floats(0, 20), max_size=25)
@@ -131,10 +132,25 @@ def test_whole_turns_of_the_heading_are_no_error() -> None:
     assert score.rmse < 1e-6
 
 
+@given(st.floats(-30, 30), st.integers(0, 1000))
+def test_the_clock_of_a_reference_without_events_is_found(offset: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ends = np.cumsum(rng.normal(1.2, 0.03, 60))
+    true = [Stride(Side.RIGHT, a, b, stride_length_m=1.3) for a, b in itertools.pairwise(ends)]
+    seen = [
+        Stride(Side.RIGHT, s.start_s + offset, s.end_s + offset + rng.normal(0, 0.008), stride_length_m=1.3)
+        for s in true[3:-2]
+    ]
+    assert clock_offset(seen, true) == pytest.approx(offset, abs=0.01)
+    comparison = compare(Analysis(recording(Truth(strides=tuple(true))), strides=tuple(seen)))
+    assert comparison.clock_offset_s == pytest.approx(offset, abs=0.01)
+    assert comparison.parameters[0].error.n == len(seen)
+
+
 def test_no_truth_is_an_empty_comparison() -> None:
     comparison = compare(Analysis(recording(), events=strikes(1.0)))
     assert not comparison
-    assert comparison.as_dict() == {"events": [], "parameters": [], "joints": []}
+    assert comparison.as_dict() == {"clock_offset_s": 0.0, "events": [], "parameters": [], "joints": []}
 
 
 def test_spread_leaves_nan_out_and_says_when_it_does_not_know() -> None:
