@@ -31,7 +31,7 @@ GOOD_FIT_RAD = 0.1
 """Root mean square angle below which a minimum found from afar is taken for the right one."""
 WEAK_PRIOR = 1e-9
 """Information, 1/rad², that keeps the equations regular and moves a measured coordinate by < 1e-6°."""
-CARRY_PRIOR = 1e-2
+CARRY_PRIOR = 1e-3
 """Information on a coordinate that the present sensors leave open; a sensor's counts 1."""
 WELL_MEASURED = 0.05
 """Information below which a coordinate counts as left open, as knee and ankle without a shank sensor."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gait_twin.errors import InputError
+from gait_twin.recording.axes import quat_conjugate, quat_multiply, rotvec_from_quat
 from gait_twin.twin.opensim_api import opensim
 
 FloatArray = NDArray[np.float64]
@@ -206,16 +207,18 @@ class Skeleton:
         start = np.clip(self.default + 0.1, self.low, self.high)
         self.set(start)
         jacobian = self.jacobian()
-        rows = self.jacobian_rows(self.bodies)[:, 3:]
+        rows = self.jacobian_rows(self.bodies)[:, :3]
+        step = 1e-5
         for i, name in enumerate(self.coordinates):
             if any(i == c.dependent for c in self.couplers):
                 continue
             self.set(start)
-            before = self.origins(self.bodies)
+            before = self.quaternions(self.bodies)
             moved = start.copy()
-            moved[i] += 1e-5
+            moved[i] += step
             self.set(moved)
-            if not np.allclose((self.origins(self.bodies) - before) / 1e-5, jacobian[rows, i], atol=1e-3):
+            turned = rotvec_from_quat(quat_multiply(self.quaternions(self.bodies), quat_conjugate(before)))
+            if not np.allclose(turned / step, jacobian[rows, i], atol=1e-3):
                 raise InputError(
                     f"Coordinate {name} belongs to a joint whose coordinates are not the integrals of its speeds "
                     "(a free or ball joint); replace it by a CustomJoint."

@@ -223,8 +223,7 @@ class Twin:
         else:
             self._root.hold()
             self._foot_quats = None
-        skeleton.set(values)
-        return skeleton.values.copy()
+        return values
 
     def _pelvis_offset(self) -> FloatArray:
         """Pelvis origin with the root's translations at zero."""
