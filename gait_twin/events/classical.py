@@ -17,10 +17,14 @@ from gait_twin.recording import EventKind, GaitEvent, Side
 
 FloatArray = NDArray[np.float64]
 
-QUIET_RADPS = 0.6
+LATE_SWING = 0.15
+"""Below this fraction of its peak rate a swing is about to land."""
+QUIET_RADPS = 0.4
 """A foot that was put down flat, without a landing trough, turns slower than this."""
 QUIET_S = 0.06
 """... for this long."""
+USUAL_LANDING = 0.8
+"""A landing's trough of this fraction of the recent ones' median need not be waited out."""
 
 
 class _State(Enum):
@@ -64,6 +68,7 @@ class ClassicalDetector:
         self._peaks: deque[float] = deque(maxlen=5)
         self._angles: deque[float] = deque(maxlen=5)
         self._troughs: deque[float] = deque(maxlen=5)
+        self._landings: deque[float] = deque(maxlen=5)
         self._heel_strike_s = -math.inf
         self._toe_off_s = -math.inf
         self._to_stance()
@@ -89,32 +94,33 @@ class ClassicalDetector:
         edges = np.flatnonzero(np.diff(valid)) + 1
         for rows in np.split(np.arange(len(time_s)), edges) if len(edges) else [slice(None)]:
             if len(time_s) and valid[rows][0]:
-                events += self._run(time_s[rows], gyr[rows])
+                events += self._run(time_s[rows], acc[rows], gyr[rows])
         return events
 
-    def _run(self, time_s: FloatArray, gyr: FloatArray) -> list[GaitEvent]:
+    def _run(self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray) -> list[GaitEvent]:
+        samples = np.hstack([gyr, acc])
         if self._dt_s == 0.0:
             # The sampling interval is known with the second sample
             if self._first is not None:
                 time_s = np.concatenate([[self._first[0]], time_s])
-                gyr = np.vstack([self._first[1], gyr])
+                samples = np.vstack([self._first[1], samples])
             if len(time_s) < 2:
-                self._first = (float(time_s[0]), gyr[0].tolist())
+                self._first = (float(time_s[0]), samples[0].tolist())
                 return []
             self._design(float(time_s[1] - time_s[0]))
         gap_s = float(time_s[0]) - self._last_time_s
         if self._zi is None or gap_s > 1.5 * self._dt_s:
-            self._zi = self._steady[:, None] * gyr[:1]
+            self._zi = self._steady[:, None] * samples[:1]
             self._axis.restart()
             self._previous = 0.0
             if gap_s > self._settings.max_gap_s:
                 self._to_stance()
         self._last_time_s = float(time_s[-1])
-        filtered, self._zi = signal.lfilter(self._b, self._a, gyr, axis=0, zi=self._zi)
+        filtered, self._zi = signal.lfilter(self._b, self._a, samples, axis=0, zi=self._zi)
         events: list[GaitEvent] = []
         project, step, dt_s = self._axis.project, self._step, self._dt_s
-        for now_s, (x, y, z) in zip(time_s.tolist(), filtered.tolist(), strict=True):
-            rate = project(x, y, z, dt_s)
+        for now_s, (x, y, z, *force) in zip(time_s.tolist(), filtered.tolist(), strict=True):
+            rate = project((x, y, z), force, dt_s)
             event = step(now_s, rate, x * x + y * y + z * z)
             if event is not None:
                 events.append(event)
@@ -197,11 +203,13 @@ class ClassicalDetector:
         self._lobe_peak = max(self._lobe_peak, rate)
         if rate > 0.0:
             self._lobe_angle += rate * self._dt_s
-        elif self._lobe_angle > self._least(self._settings.swing_min_angle_rad, self._angles):
+        late = LATE_SWING * self._lobe_peak
+        enough = self._least(self._settings.swing_min_angle_rad, self._angles)
+        if rate < late and self._lobe_angle > enough:
             self._state = _State.LANDING
-            self._zero_s = self._cross_s(now_s, rate, 0.0)
-            self._path = [(now_s, rate)]
-            self._before = (now_s - self._dt_s, self._previous)
+            self._slowed_s = self._cross_s(now_s, rate, late)
+            self._zero_s = self._cross_s(now_s, rate, 0.0) if rate <= 0.0 else math.inf
+            self._path = [(now_s - self._dt_s, self._previous), (now_s, rate)]
             self._low = rate
             self._quiet_since_s = math.inf
 
@@ -209,31 +217,37 @@ class ClassicalDetector:
         s = self._settings
         self._path.append((now_s, rate))
         self._low = min(self._low, rate)
-        waited_s = now_s - self._filter_delay_s - self._zero_s
+        if rate > 0.0:
+            self._lobe_angle += rate * self._dt_s
+        elif self._zero_s == math.inf:
+            self._zero_s = self._cross_s(now_s, rate, 0.0)
         least = 0.4 * self._least(s.push_off_min_radps, self._troughs)
-        if rate > self._least(s.swing_min_radps, self._peaks) and self._low > -2.0 * least:
+        if rate > 0.5 * self._lobe_peak and self._low > -2.0 * least:
             self._state = _State.SWING  # it only hesitated
             return None
-        if self._low < -least and (rate > s.event_level * self._low or waited_s >= s.landing_wait_s):
-            level = s.event_level * self._low
-            last_s, last = self._before
-            for then_s, value in self._path:
-                if value <= level:
-                    part = (last - level) / (last - value) if last > value else 0.0
-                    break
-                last_s, last = then_s, value
-            crossing_s = last_s + part * (then_s - last_s) - self._filter_delay_s
-            return self._heel_strike(crossing_s, now_s, -self._low / least)
+        # A first dip may only ring; one as deep as usual is the landing's
+        usual = max(least, USUAL_LANDING * median(self._landings)) if self._landings else least
+        risen = rate > s.event_level * self._low and self._low < -usual
+        waited_s = now_s - self._filter_delay_s - self._zero_s
+        if self._low < -least and (risen or waited_s >= s.landing_wait_s):
+            self._landings.append(-self._low)
+            return self._heel_strike(self._passed_s(s.event_level * self._low), now_s, -self._low / least)
         # Put down flat: no trough, but the foot has come to rest
-        if squared < QUIET_RADPS**2:
-            self._quiet_since_s = min(self._quiet_since_s, now_s)
-            if now_s - self._quiet_since_s >= QUIET_S:
-                return self._heel_strike(self._zero_s, now_s, 1.0)
-        else:
-            self._quiet_since_s = math.inf
+        self._quiet_since_s = min(self._quiet_since_s, now_s) if squared < QUIET_RADPS**2 else math.inf
+        if now_s - self._quiet_since_s >= QUIET_S:
+            return self._heel_strike(self._slowed_s, now_s, 1.0)
         if now_s - self._swing_start_s > s.max_swing_s:
             self._to_stance()
         return None
+
+    def _passed_s(self, level: float) -> float:
+        """Instant at which the landing first passed a level downwards, filter delay taken off, s."""
+        (last_s, last), *later = self._path
+        for now_s, rate in later:
+            if rate <= level:
+                return last_s + (last - level) / (last - rate) * (now_s - last_s) - self._filter_delay_s
+            last_s, last = now_s, rate
+        return last_s - self._filter_delay_s
 
     def _heel_strike(self, time_s: float, now_s: float, margin: float) -> GaitEvent:
         self._peaks.append(self._lobe_peak)

@@ -18,7 +18,7 @@ class DetectorSettings:
     swing_min_angle_rad: float = setting(0.25, "Least toes-up rotation of a swing, rad.", low=0.05, high=1.0)
     push_off_min_radps: float = setting(1.0, "Least toes-down rate of a push-off, rad/s.", low=0.2, high=5.0)
     adaptive_fraction: float = setting(
-        0.3, "The three thresholds rise to this fraction of the person's recent median.", low=0.0, high=0.6
+        0.2, "The three thresholds rise to this fraction of the person's recent median.", low=0.0, high=0.6
     )
     event_level: float = setting(
         0.7,
@@ -27,7 +27,7 @@ class DetectorSettings:
         high=0.95,
     )
     landing_wait_s: float = setting(
-        0.06,
+        0.075,
         "Longest wait for the landing's trough after the foot stops turning toes-up, s: more waits "
         "longer and places a heel strike better.",
         low=0.0,

@@ -35,7 +35,8 @@ def walking_frames(rate_hz=100.0, strides=8, stride_s=1.1, rotation=None, lead_s
         )
     acc = np.tile([0.0, 9.81, 0.0], (n, 2, 1))
     if rotation is not None:
-        gyr, acc = rotation.apply(gyr.reshape(-1, 3)).reshape(gyr.shape), acc
+        gyr = rotation.apply(gyr.reshape(-1, 3)).reshape(gyr.shape)
+        acc = rotation.apply(acc.reshape(-1, 3)).reshape(acc.shape)
     quat = np.tile([1.0, 0, 0, 0], (n, 2, 1))
     status = np.full((n, 2), int(SlotStatus.VALID), np.uint8)
     return BodyFrames(("calcn_l", "calcn_r"), time_s, acc, gyr, quat, quat, status), starts
