@@ -10,12 +10,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
 
@@ -63,6 +66,8 @@ class Table:
         InputError
             If there is no such column, or no number in it.
         """
+        import pandas as pd
+
         if isinstance(name, int):
             if not 1 <= name <= len(self.names):
                 raise InputError(f"{self.path} has no column {name}; it has {len(self.names)} columns.")
@@ -181,6 +186,8 @@ def read_table(
     InputError
         If the file is not there, not text, or holds no row.
     """
+    import pandas as pd
+
     text, losses = read_text(path)
     numbered = [
         (number, line)

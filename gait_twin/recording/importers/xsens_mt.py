@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.recording.gait import NAN
@@ -200,6 +199,8 @@ def _stream(table: Table, segment: str, time_s: NDArray[np.float64], rate_hz: fl
 
 def _orientation(table: Table) -> NDArray[np.float64] | None:
     """(n, 4) sensor to earth, z up; from quaternion, matrix or Euler angles, whichever there is first."""
+    from scipy.spatial.transform import Rotation
+
     if table.has(*_QUAT):
         quat = table.columns(_QUAT)
     elif table.has(*_MATRIX):
