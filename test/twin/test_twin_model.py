@@ -16,29 +16,14 @@ from gait_twin.twin.opensim_api import opensim
 
 PUBLISHED = ("gait10dof18musc", "gait2392_thelen2003muscle", "Rajagopal2016", "Rajagopal2015_opensense")
 RAJAGOPAL_COORDINATES = [
-    "pelvis_tilt",
-    "pelvis_list",
-    "pelvis_rotation",
-    "pelvis_tx",
-    "pelvis_ty",
-    "pelvis_tz",
-    "hip_flexion_r",
-    "hip_adduction_r",
-    "hip_rotation_r",
-    "knee_angle_r",
-    "ankle_angle_r",
-    "subtalar_angle_r",
-    "mtp_angle_r",
-    "hip_flexion_l",
-    "hip_adduction_l",
-    "hip_rotation_l",
-    "knee_angle_l",
-    "ankle_angle_l",
-    "subtalar_angle_l",
-    "mtp_angle_l",
-    "lumbar_extension",
-    "lumbar_bending",
-    "lumbar_rotation",
+    *(f"pelvis_{name}" for name in ("tilt", "list", "rotation", "tx", "ty", "tz")),
+    *(
+        f"{name}_{side}"
+        for side in "rl"
+        for name in ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle", "subtalar_angle")
+    ),
+    *("mtp_angle_r", "mtp_angle_l"),
+    *(f"lumbar_{name}" for name in ("extension", "bending", "rotation")),
 ]
 
 
