@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,8 @@ def test_standing_foot_stays_on_the_ground_and_still(walk: Walk) -> None:
     frames, _ = walk
     twin = new_twin()
     states = twin.update(frames)
-    heights, speeds = [], []
+    heights: list[float] = []
+    speeds: list[float] = []
     last: dict[str, np.ndarray] = {}
     for state in states:
         poses = twin.body_poses(state)
@@ -97,11 +99,11 @@ def test_standing_foot_stays_on_the_ground_and_still(walk: Walk) -> None:
         assert standing is not None
         heights.append(min(feet[standing][0][2], ball[standing][2]))
         moves = [
-            np.linalg.norm(now[standing] - last[f"{standing}{k}"])
+            float(np.linalg.norm(now[standing] - last[f"{standing}{k}"]))
             for k, now in enumerate(({s: p[0] for s, p in feet.items()}, ball))
             if last
         ]
-        speeds.append(min(moves, default=0.0) / 0.01)
+        speeds.append(float(min(moves, default=0.0)) / 0.01)
         last = {f"{s}{k}": now[s] for k, now in enumerate(({s: p[0] for s, p in feet.items()}, ball)) for s in Side}
     assert np.percentile(np.abs(heights), 95) < 0.02
     assert np.percentile(speeds, 95) < 0.15
@@ -125,7 +127,7 @@ def test_blocks_of_any_size_give_the_same_states(walk: Walk, cuts: list[int], lo
     whole = new_twin().update(frames)
     twin, pieces = new_twin(), []
     edges = [0, *sorted(cuts), len(frames)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         pieces += twin.update(frames[start:end])
     assert len(pieces) == len(whole)
     for a, b in zip(whole, pieces, strict=True):
@@ -220,12 +222,8 @@ def test_provisional_heading_halves_quality_and_its_end_is_no_step(walk: Walk) -
 def test_too_few_sensors_give_no_skeleton_and_say_what_is_needed(walk: Walk, segments: tuple[str, ...]) -> None:
     frames = walk[0]
     columns = [SEGMENTS.index(s) for s in segments]
-    few = BodyFrames(
-        segments,
-        frames.time_s[:10],
-        *(getattr(frames, name)[:10, columns] for name in ("acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz")),
-        status=frames.status[:10, columns],
-    )
+    names = ("acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
+    few = BodyFrames(segments, frames.time_s[:10], *(getattr(frames, name)[:10, columns] for name in names))
     twin = Twin(build_default_model(1.75, 70.0), segments)
     states = twin.update(few)
     assert len(states) == 10

@@ -123,7 +123,7 @@ def test_mimic_joint_for_a_coordinate_that_drives_two_axes() -> None:
     model.finalizeConnections()
     description = RobotDescription(model)
     assert description.urdf.count("<mimic") >= 1
-    poses = link_poses(description.urdf, {"drive": 0.4, **{n: 0.41 for n in description.extra_joints}})
+    poses = link_poses(description.urdf, {"drive": 0.4, **dict.fromkeys(description.extra_joints, 0.41)})
     state = model.initSystem()
     model.getCoordinateSet().get("drive").setValue(state, 0.4)
     model.realizePosition(state)
