@@ -92,7 +92,7 @@ def _is_bag(path: Path) -> bool:
 
 def with_subject(recording: Recording, height_m: float | None, mass_kg: float | None) -> Recording:
     """The recording with the given height and mass in place of its own."""
-    given = {}
+    given: dict[str, Any] = {}
     for option, field, value, low, high, unit in (
         ("--height", "height_m", height_m, 0.5, 2.5, "m"),
         ("--mass", "mass_kg", mass_kg, 5.0, 400.0, "kg"),

@@ -112,7 +112,7 @@ def parameters_table(analysis: Analysis) -> Table:
 def comparison_tables(comparison: Comparison) -> list[Table]:
     """Estimated against true: events, parameters, joint angles."""
     from gait_twin.service.comparison import EVENT_TOLERANCE_S
-    from gait_twin.service.page import EVENT_NAMES, MOVES_DEG, MOVES_M
+    from gait_twin.service.page import EVENT_NAMES
 
     tables = []
     if comparison.events:
@@ -143,7 +143,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         made = table("Coordinate", "RMSE", "RMSE less offset", "true range")
         for joint in comparison.joints:
             angle = joint.unit == "°"
-            if joint.true_range > (MOVES_DEG if angle else MOVES_M):
+            if joint.moves:
                 digits = 2 if angle else 3
                 unit = "°" if angle else " m"
                 made.add_row(

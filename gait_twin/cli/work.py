@@ -138,12 +138,8 @@ def simulate(
         if not equals or field is None:
             raise InputError(f"--set {item} names no setting; write NAME=VALUE with a name of --list-settings.")
         chosen[name] = _parse(name, text, field.default)
-    walk, sensors = (
-        dataclasses.replace(
-            s, **{f.name: chosen[f.name] for f in dataclasses.fields(s) if chosen.get(f.name) is not None}
-        )
-        for s in (walk, sensors)
-    )
+    walk = dataclasses.replace(walk, **_of(walk, chosen))
+    sensors = dataclasses.replace(sensors, **_of(sensors, chosen))
     with progress("Walking") as update:
         recording = walk_virtually(walk, sensors, progress=update)
     with busy(f"Writing {bag}"):
@@ -155,6 +151,11 @@ def simulate(
     wrote([bag])
     out.print(f"[dim]next:[/dim] gait-twin analyze {bag} --out {bag}-result", soft_wrap=True)
     return report(recording.notices, ())
+
+
+def _of(group: Any, chosen: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen of one group of settings; seed belongs to both."""
+    return {f.name: chosen[f.name] for f in dataclasses.fields(group) if chosen.get(f.name) is not None}
 
 
 def _parse(name: str, text: str, default: Any) -> Any:

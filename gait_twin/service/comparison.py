@@ -21,6 +21,8 @@ EVENT_TOLERANCE_S = 0.05
 """An event counts as found within this time of the true one."""
 PAIR_TOLERANCE_S = 0.15
 """Strides and steps are paired when their heel strikes lie this close: parameters of late events still count."""
+MOVES_DEG, MOVES_M = 1.0, 0.02
+"""A coordinate with a smaller range does not move."""
 CLOCK_BIN_S, CLOCK_CANDIDATES, CLOCK_SHARPNESS_S = 0.05, 40, 0.06
 """Search for the offset of a reference's clock: coarse step (s), candidates, and residual that counts nothing (s)."""
 
@@ -90,6 +92,8 @@ class JointScore:
         The same after a constant offset (the neutral pose taken at calibration) is removed.
     offset
         That offset.
+    estimated_range, true_range
+        Largest less smallest value.
     """
 
     coordinate: str
@@ -98,7 +102,13 @@ class JointScore:
     rmse: float
     rmse_aligned: float
     offset: float
+    estimated_range: float
     true_range: float
+
+    @property
+    def moves(self) -> bool:
+        """Whether both move: a locked or coupled coordinate says nothing of the estimate."""
+        return min(self.estimated_range, self.true_range) > (MOVES_M if self.unit == "m" else MOVES_DEG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +281,7 @@ def score_joints(estimated: JointTrajectory, true: JointTrajectory) -> tuple[Joi
                     rmse=float(np.sqrt(np.mean(error**2))),
                     rmse_aligned=float(error.std()),
                     offset=offset,
+                    estimated_range=float(np.nanmax(ours[:, column]) - np.nanmin(ours[:, column])),
                     true_range=float(np.ptp(wanted)),
                 )
             )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gait_twin.recording import Side, Stride
 from gait_twin.recording.axes import quat_rotate
 
 FloatArray = NDArray[np.float64]
@@ -113,6 +114,42 @@ class Motion:
 
 BodyPoses = Mapping[str, tuple[FloatArray, FloatArray]]
 """Position (3,) m and orientation wxyz (4,) of each body in the z-up world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Where a foot stood.
+
+    Attributes
+    ----------
+    side
+        Foot.
+    time_s
+        Instant at which it lay flat, s.
+    x_m, y_m, heading_rad
+        Its middle in the z-up world (m), and where its toes point (rad).
+    """
+
+    side: Side
+    time_s: float
+    x_m: float
+    y_m: float
+    heading_rad: float
+
+
+def footprints(motion: Motion, strides: Sequence[Stride]) -> list[Footprint]:
+    """Footprints of the figure, one a stride, from the middle of stance when the foot lies flat."""
+    prints = []
+    for stride in strides:
+        ends = [f"{point}_{stride.side.value[0]}" for point in ("heel", "tip")]
+        flat_s = stride.start_s + 0.4 * (stride.toe_off_s - stride.start_s)
+        row = int(np.searchsorted(motion.time_s, flat_s)) if math.isfinite(flat_s) else 0
+        if 0 < row < len(motion.time_s) and set(ends) <= set(motion.names):
+            heel, tip = (motion.points_m[row, motion.names.index(end), :2] for end in ends)
+            x, y = (heel + tip) / 2
+            heading = math.atan2(tip[1] - heel[1], tip[0] - heel[0])
+            prints.append(Footprint(stride.side, flat_s, float(x), float(y), heading))
+    return prints
 
 
 def figure(time_s: Sequence[float], poses: Sequence[BodyPoses], height_m: float = math.nan) -> Motion | None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import gait_twin
-from gait_twin.recording import EventKind, Side, Stride
+from gait_twin.recording import EventKind, Side
 from gait_twin.service.comparison import EVENT_TOLERANCE_S, Comparison
-from gait_twin.service.motion import Limb, Motion
+from gait_twin.service.motion import Limb, Motion, footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, symmetry_index
 from gait_twin.service.results import Analysis
 from gait_twin.service.summary import spread
@@ -24,8 +24,6 @@ from gait_twin.service.tables import in_shown_units
 FRAMES_MAX = 6000
 """Frames in a page, so that one of a long recording still opens quickly."""
 FRAME_RATE_HZ = 30.0
-MOVES_DEG, MOVES_M = 1.0, 0.02
-"""Coordinates whose true range is smaller are locked or coupled: they say nothing of the estimate."""
 EVENT_NAMES = {EventKind.HEEL_STRIKE: "heel strike", EventKind.TOE_OFF: "toe-off"}
 CURVES = (("hip_flexion", "Hip flexion"), ("knee_angle", "Knee angle"), ("ankle_angle", "Ankle dorsiflexion"))
 """Coordinates that move along beside the figure."""
@@ -158,7 +156,7 @@ def _comparison_card(comparison: Comparison) -> str:
                 number(score.true_range, 1 if score.unit == "°" else 2, score.unit),
             ]
             for score in comparison.joints
-            if score.true_range > (MOVES_DEG if score.unit == "°" else MOVES_M)
+            if score.moves
         ]
         header = ["Coordinate", "RMSE", "RMSE without constant offset", "true range"]
         parts.append(_table(header, rows))
@@ -228,7 +226,10 @@ def _player(analysis: Analysis) -> tuple[str, str]:
         "limbs": [[b.side, b.start, b.end, b.start_radius_m, b.end_radius_m] for b in motion.limbs],
         "height": motion.height_m,
         "floor": _floor(motion),
-        "prints": _prints(motion, strides),
+        "prints": [
+            [str(p.side), round(p.time_s, 3), round(p.x_m, 3), round(p.y_m, 3), round(p.heading_rad, 3)]
+            for p in footprints(motion, strides)
+        ],
         "stance": stances,
         "curves": curves,
         "start": float(walked),
@@ -240,27 +241,6 @@ def _player(analysis: Analysis) -> tuple[str, str]:
     script = resources.files("gait_twin.service").joinpath("player.js").read_text(encoding="utf-8")
     payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     return card, f'<script type="application/json" id="twin-data">{payload}</script><script>{script}</script>'
-
-
-def _prints(motion: Motion, strides: list[Stride]) -> list[list[Any]]:
-    """Side, instant, x, y (m) and heading (rad) of each foot on the ground, from the figure itself."""
-    prints: list[list[Any]] = []
-    for stride in strides:
-        ends = [
-            motion.names.index(n)
-            for n in (f"heel_{stride.side.value[0]}", f"tip_{stride.side.value[0]}")
-            if n in motion.names
-        ]
-        if len(ends) < 2 or not math.isfinite(stride.toe_off_s):
-            continue
-        flat_s = stride.start_s + 0.4 * (stride.toe_off_s - stride.start_s)  # amid stance the foot lies flat
-        row = int(np.searchsorted(motion.time_s, flat_s))
-        if 0 < row < len(motion.time_s):
-            heel, tip = motion.points_m[row, ends, :2]
-            x, y = (heel + tip) / 2
-            heading = math.atan2(tip[1] - heel[1], tip[0] - heel[0])
-            prints.append([str(stride.side), round(flat_s, 3), round(x, 3), round(y, 3), round(heading, 3)])
-    return prints
 
 
 def _heading(motion: Motion, time_s: float) -> float:

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
+from scipy.spatial.transform import Rotation
 
 from gait_twin.recording import EventKind, JointTrajectory, Side, Stride
 from gait_twin.service.comparison import compare
+from gait_twin.service.motion import footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, value
 from gait_twin.service.tables import in_shown_units
 
@@ -25,6 +27,9 @@ COLORS = {Side.LEFT: "#0072B2", Side.RIGHT: "#D55E00"}
 INK, FAINT, GRID = "#1c2733", "#6b7886", "#e6eaee"
 EXCERPT_S = 8.0
 """Length of the signal excerpt: long enough for some strides, short enough to see each event."""
+
+STRAIGHT_RAD = 0.35
+"""A stride that turns by less counts as straight: 20°."""
 
 JOINTS: tuple[tuple[str, str], ...] = (
     ("hip_flexion", "Hip flexion"),
@@ -184,16 +189,38 @@ def cycles(joints: JointTrajectory, coordinate: str, strides_of_side: Sequence[S
     return stacked[np.isfinite(stacked).all(axis=1)]
 
 
+def along_the_walk(joints: JointTrajectory) -> JointTrajectory:
+    """Pelvis angles relative to where the person walks.
+
+    OpenSim's gait models tilt and list about axes of the ground and rotate last, so that both change sign
+    on the way back. Here rotation comes first, as in Baker (2001), Human Movement Science 20(1-2):61-78.
+    """
+    names = ("pelvis_tilt", "pelvis_list", "pelvis_rotation")
+    if not set(names) <= set(joints.coordinates):
+        return joints
+    columns = [joints.coordinates.index(name) for name in names]
+    positions = joints.positions.copy()
+    known = np.isfinite(positions[:, columns]).all(axis=1)
+    if known.any():
+        turned = Rotation.from_euler("ZXY", positions[known][:, columns]).as_euler("YXZ")
+        for column, angles in zip(columns, turned.T[::-1], strict=True):
+            positions[known, column] = angles
+    return JointTrajectory(joints.time_s, joints.coordinates, positions)
+
+
 def joint_cycles(analysis: Analysis) -> Figure | None:
-    """Joint angles over the gait cycle, mean ± SD of each side, true mean dashed where known."""
-    if analysis.joints is None or not analysis.strides:
+    """Joint angles over straight strides, mean ± SD of each side, true mean dashed where known."""
+    straight = [s for s in analysis.strides if not abs(s.turning_angle_rad) > STRAIGHT_RAD]
+    if analysis.joints is None or not straight:
         return None
+    joints = along_the_walk(analysis.joints)
     truth = analysis.recording.truth
+    true_joints = along_the_walk(truth.joints) if truth and truth.joints is not None else None
     panels: list[tuple[str, list[tuple[Side, str]]]] = []
     for stem, label in JOINTS:
         sided = [(side, f"{stem}_{side.value[0]}") for side in Side]
-        present = [(side, name) for side, name in sided if name in analysis.joints.coordinates]
-        if not present and stem in analysis.joints.coordinates:
+        present = [(side, name) for side, name in sided if name in joints.coordinates]
+        if not present and stem in joints.coordinates:
             present = [(Side.RIGHT, stem)]  # the trunk has no side: right heel strike begins its cycle
         if present:
             panels.append((label, present))
@@ -206,16 +233,16 @@ def joint_cycles(analysis: Analysis) -> Figure | None:
     has_truth = False
     for ax, (label, present) in zip(axes.flat, panels, strict=False):
         for side, name in present:
-            own = [s for s in analysis.strides if s.side is side]
-            curves = cycles(analysis.joints, name, own)
+            own = [s for s in straight if s.side is side]
+            curves = cycles(joints, name, own)
             if not len(curves):
                 continue
             color = COLORS[side] if len(present) > 1 else INK
             mean, sd = curves.mean(axis=0), curves.std(axis=0)
             ax.fill_between(percent, mean - sd, mean + sd, color=color, alpha=0.18, linewidth=0)
             ax.plot(percent, mean, color=color, linewidth=1.8)
-            if truth and truth.joints is not None and name in truth.joints.coordinates:
-                true_curves = cycles(truth.joints, name, own)
+            if true_joints is not None and name in true_joints.coordinates:
+                true_curves = cycles(true_joints, name, own)
                 if len(true_curves):
                     ax.plot(percent, true_curves.mean(axis=0), color=color, linewidth=1.2, linestyle=(0, (3, 2)))
                     has_truth = True
@@ -239,23 +266,27 @@ def joint_cycles(analysis: Analysis) -> Figure | None:
 
 
 def path(analysis: Analysis) -> Figure | None:
-    """Where the feet stood and the pelvis went, seen from above."""
-    feet = {side: foot for side, foot in analysis.feet.items() if len(foot.time_s)}
-    if not feet:
+    """Where the feet stood and the pelvis went, seen from above: the twin's, or each foot's own odometry."""
+    motion = analysis.motion
+    prints = footprints(motion, analysis.strides) if motion is not None else []
+    if motion is not None and prints:
+        lines = [(INK, motion.points_m[:, 0, :2])]
+    else:
+        prints = [mark for side, foot in analysis.feet.items() for mark in foot.prints(side)]
+        lines = [(COLORS[side], foot.position_m[:, :2]) for side, foot in analysis.feet.items()]
+    if not prints:
         return None
-    every = np.vstack([foot.position_m[:, :2] for foot in feet.values()])
-    every = every[np.isfinite(every).all(axis=1)]
-    if not len(every):
-        return None
-    extent = np.ptp(every, axis=0) + 1.0
-    height = float(np.clip(10 * extent[1] / extent[0], 2.2, 8))
-    figure, axes = _figure(10, height + 0.6)
+    extent = np.ptp([(mark.x_m, mark.y_m) for mark in prints], axis=0) + 1.0
+    figure, axes = _figure(10, 0.6 + float(np.clip(10 * extent[1] / extent[0], 2.2, 8)))
     ax = axes[0, 0]
-    for side, foot in feet.items():
-        ax.plot(foot.position_m[:, 0], foot.position_m[:, 1], color=COLORS[side], linewidth=0.9, alpha=0.5)
-        for x, y, heading in foot.prints():
-            ax.add_patch(Ellipse((x, y), 0.26, 0.10, angle=np.degrees(heading), color=COLORS[side], alpha=0.75))
-    handles = [Line2D([], [], color=COLORS[side], linewidth=3, label=f"{side} foot") for side in feet]
+    for color, line in lines:
+        ax.plot(line[:, 0], line[:, 1], color=color, linewidth=0.9, alpha=0.45)
+    for mark in prints:
+        angle = np.degrees(mark.heading_rad)
+        ax.add_patch(Ellipse((mark.x_m, mark.y_m), 0.26, 0.10, angle=angle, color=COLORS[mark.side], alpha=0.75))
+    handles = [Line2D([], [], color=COLORS[side], linewidth=3, label=f"{side} foot") for side in Side]
+    if lines[0][0] == INK:
+        handles.append(Line2D([], [], color=INK, linewidth=1, label="pelvis"))
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel("forward (m)")
     ax.set_ylabel("left (m)")
@@ -303,7 +334,7 @@ def estimated_against_true(analysis: Analysis) -> Figure | None:
 
 
 FIGURES: dict[str, tuple[str, Callable[[Analysis], Figure | None]]] = {
-    "joint_cycles": ("Joint angles over the gait cycle", joint_cycles),
+    "joint_cycles": ("Joint angles over the gait cycle, straight strides", joint_cycles),
     "strides": ("Every stride", strides),
     "path": ("From above", path),
     "foot_rate": ("Foot signals and events", foot_rate),

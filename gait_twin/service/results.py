@@ -19,9 +19,12 @@ from gait_twin.recording import (
     Stride,
     TwinState,
 )
-from gait_twin.service.motion import Motion
+from gait_twin.service.motion import Footprint, Motion
 
 FloatArray = NDArray[np.float64]
+
+NOTICES_MAX, NOTICE_S = 5, 0.5
+"""Sentences of the twin that are passed on: how many, and the time that each must have held, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class FootPath:
     position_m: FloatArray
     foot_flat: NDArray[np.bool_]
 
-    def prints(self) -> Iterator[tuple[float, float, float]]:
-        """x, y (m) and heading (rad) of each foot-flat; headed from the last print to this one."""
+    def prints(self, side: Side) -> Iterator[Footprint]:
+        """Each foot-flat as a footprint that points from the last one to this one."""
         edges = np.flatnonzero(np.diff(np.r_[False, self.foot_flat, False].astype(int)))
         last: FloatArray | None = None
         heading = 0.0
@@ -48,7 +51,7 @@ class FootPath:
             if last is not None and math.hypot(x - last[0], y - last[1]) > 0.1:
                 heading = math.atan2(y - last[1], x - last[0])
             last = np.array([x, y])
-            yield float(x), float(y), heading
+            yield Footprint(side, float(self.time_s[start]), float(x), float(y), heading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ def twin_notices(states: Sequence[TwinState]) -> Iterator[str]:
         if state.message:
             held[state.message] = held.get(state.message, 0) + 1
     period_s = (states[-1].time_s - states[0].time_s) / max(len(states) - 1, 1)
-    for message, count in sorted(held.items(), key=lambda item: -item[1])[:5]:
-        share = "throughout" if count == len(states) else f"for {count * period_s:.1f} s"
-        yield f"Twin, {share}: {message}"
+    for message, count in sorted(held.items(), key=lambda item: -item[1])[:NOTICES_MAX]:
+        if count == len(states):
+            yield f"Twin, throughout: {message}"
+        elif count * period_s >= NOTICE_S:  # a few frames without a sensor are no news
+            yield f"Twin, for {count * period_s:.1f} s: {message}"
