@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PATIENCE_S = 20.0
+"""Without standing after so long, the person is told, s."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentCalibration:
@@ -58,3 +61,50 @@ class Calibration:
     rest_start_s: float
     rest_end_s: float
     notices: tuple[str, ...]
+
+
+def open_points(
+    found: dict[str, SegmentCalibration],
+    elapsed_s: float,
+    rest_time_s: float,
+    restless: dict[str, int],
+    seen: set[str],
+    explained: set[str],
+) -> list[str]:
+    """Sentences on what the calibration still lacks.
+
+    Parameters
+    ----------
+    found
+        By segment.
+    elapsed_s, rest_time_s
+        Time since the first frame, and length of standing wanted, s.
+    restless
+        How often each segment was found moving.
+    seen
+        Segments that have sent anything.
+    explained
+        Segments that another sentence speaks of.
+    """
+    calibrated = [name for name, one in found.items() if one.calibrated]
+    if not calibrated:
+        if elapsed_s < PATIENCE_S:
+            return []
+        moving = sorted((name for name in found if restless[name]), key=lambda name: -restless[name])
+        why = f"{' and '.join(moving[:2])} moved most" if moving else "no orientation has settled"
+        return [f"No quiet standing found in the first {elapsed_s:.0f} s: {why}; stand still for {rest_time_s:g} s."]
+    points = []
+    for name, one in found.items():
+        if one.calibrated or name in explained:
+            continue
+        if name in seen:
+            points.append(
+                f"{name} was not there, or not still, in the standing at {found[calibrated[0]].rest_start_s:.1f} s and "
+                "stays uncalibrated until all sensors stand still again."
+            )
+        else:
+            points.append(f"{name} has not sent anything yet.")
+    unknown = [name for name in calibrated if not found[name].heading_known]
+    if unknown:
+        points.append(f"The forward direction of {', '.join(unknown)} is not known yet: walk some strides.")
+    return points

@@ -22,8 +22,8 @@ from gait_twin.recording.axes import (
     quat_multiply,
     quat_rotate,
 )
-from gait_twin.sensing.calibration import Calibration, SegmentCalibration
-from gait_twin.sensing.heading import HeadingEstimate, leg_heading, pooled, trunk_heading
+from gait_twin.sensing.calibration import Calibration, SegmentCalibration, open_points
+from gait_twin.sensing.heading import HeadingEstimate, leg_heading, pooled, sideways_lean, trunk_heading
 from gait_twin.sensing.memory import FrameMemory
 from gait_twin.sensing.orientation import heading_of
 from gait_twin.sensing.settings import HubSettings
@@ -38,8 +38,10 @@ MEMORY_S = 20.0
 """Walking is remembered so long for the heading, s."""
 ALMOST_S = 3.0
 """All sensors but one still for so long: the one is left out, s."""
-PATIENCE_S = 20.0
-"""Without standing after so long, the person is told, s."""
+TILT_DEG = 5.0
+"""Over some strides the mean specific force is vertical to within this, degrees."""
+LEAN_DEG = 12.0
+"""Shanks and thighs of healthy walkers lean sideways less than this in the mean, degrees."""
 SYSTEMATIC_RAD = np.radians(8.0)
 """Spread of single segments' forward directions about the body's (toe-out, soft tissue)."""
 
@@ -62,6 +64,7 @@ class BodyCalibrator:
         self._calibrated, self._known, self._adrift = np.zeros(k, bool), np.zeros(k, bool), np.zeros(k, bool)
         self._epoch = np.full(k, np.nan)
         self._shared = np.zeros(k, bool)
+        self._own_heading = False
         self._seen = np.zeros(k, bool)
         self._restless = np.zeros(k, int)
         self._almost = 0
@@ -94,7 +97,7 @@ class BodyCalibrator:
         (n, k, 4); NaN before calibration.
         """
         body = np.empty((*status.shape, 4))
-        self._shared = shared
+        self._shared = shared & (not self._own_heading)
         if len(time_s) and np.isnan(self._first_s):
             self._first_s = float(time_s[0])
         i = 0
@@ -222,8 +225,9 @@ class BodyCalibrator:
         time = self._memory.time(None)
         since = max(f.rest_start_s for f in self._found.values() if f.calibrated) + self._settings.rest_time_s
         values = self._memory.values(None)[np.searchsorted(time, since) :]
+        unknown = self._calibrated & ~self._known
         estimates: dict[int, HeadingEstimate] = {}
-        for i in np.flatnonzero(self._calibrated & ~self._known).tolist():
+        for i in np.flatnonzero(unknown).tolist():
             estimate = self._estimate(i, values[:, i])
             if estimate is None:
                 continue
@@ -232,19 +236,53 @@ class BodyCalibrator:
                 self._psi[i] = estimate.angle_rad  # provisional until there is enough
                 if _enough(estimate, self._is_trunk(i)):
                     self._set_heading(i, estimate, "walking")
+        self._pool(estimates)
+        for i in np.flatnonzero(unknown & self._known).tolist():
+            self._judge_standing(i, values[:, i])
+
+    def _pool(self, estimates: dict[int, HeadingEstimate]) -> None:
+        """One heading for the sensors of a shared earth frame."""
         together = [i for i in estimates if self._shared[i] and estimates[i].sd_rad < np.radians(20.0)]
         wanted = self._calibrated & ~self._known & self._shared
-        if not together or len(together) < 0.5 * wanted.sum():
+        if not together:
             return
         now = [replace(estimates[i], angle_rad=estimates[i].angle_rad - self._phi[i]) for i in together]
-        pool = pooled(now, SYSTEMATIC_RAD)
+        pool, agree = pooled(now, SYSTEMATIC_RAD)
+        precise = np.array([e.sd_rad < np.radians(12.0) for e in now])
+        if np.count_nonzero(precise & ~agree) >= max(1.0, np.count_nonzero(precise) / 3.0):
+            self._own_heading = True
+            self._remarks["own heading"] = (
+                "The devices' orientations have no common heading, as of devices without magnetometer; the heading "
+                "of each was found by itself."
+            )
+            return
         self._psi[wanted] = pool.angle_rad + self._phi[wanted]
         legs = [i for i in together if not self._is_trunk(i)]
         swings = sum(estimates[i].cycles for i in legs) if legs else pool.cycles
-        if swings >= max(3, len(legs)) and pool.sd_rad < np.radians(6.0 if len(together) > 2 else 10.0):
+        enough = agree.sum() >= min(3, wanted.sum()) and swings >= max(3, len(legs))
+        if enough and agree.mean() > 0.6 and pool.sd_rad < np.radians(6.0 if agree.sum() > 2 else 10.0):
             first = int(np.flatnonzero(wanted)[0])
             self._set_heading(first, replace(pool, angle_rad=float(self._psi[first])), "shared")
             self._share_heading()
+
+    def _judge_standing(self, i: int, values: FloatArray) -> None:
+        """Check on some strides what standing could not show: the mean force points up, the mean leg is straight."""
+        name = self._segments[i]
+        up = np.nanmean(quat_rotate(values[:, 6:10], values[:, :3]), axis=0)
+        tilt = np.degrees(np.arctan2(np.hypot(up[0], up[1]), up[2]))
+        if tilt > TILT_DEG:
+            self._remarks[f"tilt {name}"] = (
+                f"The orientation that the device on {name} sends is {tilt:.0f} degrees off gravity; switch "
+                "use_device_orientation off to have it estimated here."
+            )
+        turn = quat_multiply(values[:, 6:10], self._static_inverse[i])
+        lean = np.degrees(sideways_lean(turn, values[:, 3:6], self._psi[i]))
+        if name.startswith(("femur", "tibia")) and abs(lean) > LEAN_DEG:
+            self._remarks[f"lean {name}"] = (
+                f"In walking, {name} leans {abs(lean):.0f} degrees to the {'left' if lean > 0 else 'right'} against "
+                "the standing: that was not the neutral pose (feet apart, weight on one leg?) or the sensor slipped; "
+                "frontal-plane angles are off by as much, so stand straight and calibrate again."
+            )
 
     def _is_trunk(self, i: int) -> bool:
         return self._segments[i] in ("pelvis", "torso")
@@ -311,36 +349,15 @@ class BodyCalibrator:
     @property
     def calibration(self) -> Calibration:
         """What was found so far."""
-        return Calibration(dict(self._found), *self._rest_s, tuple(self._notices()))
-
-    def _notices(self) -> list[str]:
-        names = np.array(self._segments)
-        notices = list(self._remarks.values())
-        elapsed = self._frames / self._rate_hz
-        if not self._calibrated.any():
-            if elapsed >= PATIENCE_S or (self._frames and not self._seen.any()):
-                worst = names[np.argsort(-self._restless)][: max(1, int((self._restless > 0).sum() > 1) + 1)]
-                why = f"{' and '.join(worst)} moved most" if self._restless.any() else "no sensor has settled"
-                notices.append(
-                    f"No quiet standing found in the first {elapsed:.0f} s: {why}; stand still for "
-                    f"{self._settings.rest_time_s:g} s."
-                )
-            return notices
-        for i in np.flatnonzero(~self._calibrated).tolist():
-            name = names[i]
-            if name in self._remarks:
-                continue
-            if not self._seen[i]:
-                notices.append(f"{name} has not sent anything yet.")
-            else:
-                notices.append(
-                    f"{name} was not there, or not still, in the standing at {self._rest_s[0]:.1f} s and stays "
-                    "uncalibrated until all sensors stand still again."
-                )
-        unknown = names[self._calibrated & ~self._known]
-        if len(unknown):
-            notices.append(f"The forward direction of {', '.join(unknown)} is not known yet: walk some strides.")
-        return notices
+        missing = open_points(
+            self._found,
+            self._frames / self._rate_hz,
+            self._settings.rest_time_s,
+            {name: int(count) for name, count in zip(self._segments, self._restless, strict=True)},
+            {name for name, seen in zip(self._segments, self._seen, strict=True) if seen},
+            set(self._remarks),
+        )
+        return Calibration(dict(self._found), *self._rest_s, (*self._remarks.values(), *missing))
 
 
 def _enough(estimate: HeadingEstimate, trunk: bool) -> bool:

@@ -129,6 +129,27 @@ def _count_swings(swing: FloatArray, rate_hz: float) -> int:
     return int(np.count_nonzero(edges[1::2] - edges[::2] >= 0.1 * rate_hz))
 
 
+def sideways_lean(turn: FloatArray, gyr: FloatArray, forward_rad: float) -> float:
+    """Mean lean to the left of a moving segment against its standing, rad.
+
+    Parameters
+    ----------
+    turn
+        (n, 4) rotation since standing, in the sensor's world.
+    gyr
+        (n, 3) angular rate, rad/s.
+    forward_rad
+        Forward direction in the standing frame.
+    """
+    moving = np.linalg.norm(np.nan_to_num(gyr), axis=1) > 0.5
+    if not moving.any():
+        return 0.0
+    # the standing vertical, fixed to the segment, as it leans now, seen from the segment's present heading
+    yaw = 2.0 * np.arctan2(turn[moving, 3], turn[moving, 0])
+    up = quat_rotate(quat_about_z(-yaw - forward_rad), quat_rotate(turn[moving], np.array([0.0, 0.0, 1.0])))
+    return float(np.nanmean(np.arctan2(up[:, 1], up[:, 2])))
+
+
 def trunk_heading(acc: FloatArray, yaw: FloatArray, rate_hz: float) -> HeadingEstimate | None:
     """Forward direction of the pelvis or torso from its accelerations at the step frequency.
 
@@ -170,7 +191,7 @@ def trunk_heading(acc: FloatArray, yaw: FloatArray, rate_hz: float) -> HeadingEs
     return HeadingEstimate(float(np.angle(array.sum())), _jackknife(array), len(pieces))
 
 
-def pooled(estimates: list[HeadingEstimate], systematic_rad: float) -> HeadingEstimate:
+def pooled(estimates: list[HeadingEstimate], systematic_rad: float) -> tuple[HeadingEstimate, NDArray[np.bool_]]:
     """One heading for sensors that share it: weighted circular mean, without those far off the rest.
 
     Parameters
@@ -179,6 +200,13 @@ def pooled(estimates: list[HeadingEstimate], systematic_rad: float) -> HeadingEs
         At least one.
     systematic_rad
         Difference between a segment's own forward and the body's, beyond the statistical one.
+
+    Returns
+    -------
+    heading
+        Of those that agree.
+    agree
+        Which estimates these are.
     """
     angles = np.exp(1j * np.array([e.angle_rad for e in estimates]))
     weights = 1.0 / (np.array([e.sd_rad for e in estimates]) ** 2 + systematic_rad**2)
@@ -186,9 +214,10 @@ def pooled(estimates: list[HeadingEstimate], systematic_rad: float) -> HeadingEs
     # the medoid is safe against a few sensors that are turned by half a turn
     distance = np.abs(np.angle(angles[:, None] / angles[None, :]))
     medoid = int(np.argmin((distance * weights[None, :]).sum(axis=1)))
-    kept = distance[medoid] < np.radians(30.0)
-    total = (angles * weights)[kept].sum()
-    return HeadingEstimate(float(np.angle(total)), float(1.0 / np.sqrt(weights[kept].sum())), int(cycles[kept].sum()))
+    agree = distance[medoid] < np.radians(40.0)
+    total = (angles * weights)[agree].sum()
+    sd = float(1.0 / np.sqrt(weights[agree].sum()))
+    return HeadingEstimate(float(np.angle(total)), sd, int(cycles[agree].sum())), agree
 
 
 def _pieces(values: NDArray[np.complex128], length: int) -> NDArray[np.complex128]:

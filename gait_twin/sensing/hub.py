@@ -203,9 +203,6 @@ class SensorHub:
     def _emit(self, final: bool) -> BodyFrames:
         parts: list[BodyFrames] = []
         if self._anchor_s is not None:
-            if final:
-                for stream in self._streams.values():
-                    stream.finish()
             rate, front = self.settings.frame_rate_hz, self._front_s()
             waited_for = [s for s in self._streams.values() if self._is_live(s, front)]
             complete = min((s.ready_until_s() for s in waited_for), default=-np.inf)

@@ -174,14 +174,14 @@ def angular_rate(time_s: FloatArray, quat: FloatArray, max_gap_s: float) -> Floa
 
     Returns
     -------
-    (m, 3) rad/s; one-sided at the ends and beside longer gaps, NaN for a sample that stands alone.
+    (m, 3) rad/s; over the next interval alone after a longer gap, NaN where no successor follows in time (so
+    that it does not matter when, or whether, one comes after the gap).
     """
     step = rotvec_from_quat(quat_multiply(quat_conjugate(quat[:-1]), quat[1:]))
     interval = np.diff(time_s)
-    step[interval > max_gap_s] = np.nan
-    nothing = np.full((1, 3), np.nan)
-    angle = np.stack([np.vstack([nothing, step]), np.vstack([step, nothing])])
-    span = np.stack([np.append(np.nan, interval), np.append(interval, np.nan)])[..., None]
-    span = np.where(np.isnan(angle), 0.0, span)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(angle, axis=0) / span.sum(axis=0))
+    rate = np.full((len(time_s), 3), np.nan)
+    follows = interval <= max_gap_s
+    both = follows[1:] & follows[:-1]
+    rate[:-1][follows] = step[follows] / interval[follows, None]
+    rate[1:-1][both] = (step[:-1] + step[1:])[both] / (interval[:-1] + interval[1:])[both, None]
+    return rate

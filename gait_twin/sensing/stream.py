@@ -82,7 +82,8 @@ class SensorStream:
         self.segment = segment
         self.report = StreamReport()
         self.last_time_s: float | None = None
-        self._from_device: bool | None = None
+        self._from_device = False
+        self._quat_seen = False
         self._settings = settings
         self._filter = OrientationFilter(settings.max_gap_s, settings.settle_time_s, settings.use_magnetometer)
         self._pending: list[FloatArray] = []
@@ -129,6 +130,7 @@ class SensorStream:
             )
         if self._gyro_derived is None:
             self._gyro_derived = gyr is None
+            self._from_device = quat is not None and self._settings.use_device_orientation
         self.report.received += len(rows)
         self._pending.append(rows)
 
@@ -225,8 +227,8 @@ class SensorStream:
 
     def leave_timeline(self) -> None:
         """Forget the clock: the hub begins a new timeline."""
-        self.finish()
         self.last_time_s = None
+        self._uncooked = self._uncooked[:0]
         self._previous = None
         self.table = self.table[:0]
 
@@ -239,16 +241,12 @@ class SensorStream:
         self.last_time_s = float(rows[-1, TIME])
         self.report.late += int(np.count_nonzero(rows[:, TIME] < self.emitted_until_s - TIME_TOLERANCE_S))
         self._uncooked = np.vstack([self._uncooked, rows])
-        self._cook(final=False)
+        self._cook()
 
-    def finish(self) -> None:
-        """Nothing follows: give out what waited for a next sample."""
-        self._cook(final=True)
-
-    def _cook(self, final: bool) -> None:
+    def _cook(self) -> None:
         rows = self._uncooked
         if self._gyro_derived:
-            rows, self._uncooked = self._derive(rows, final)
+            rows, self._uncooked = self._derive(rows)
         else:
             self._uncooked = rows[:0]
         while len(rows):
@@ -259,38 +257,38 @@ class SensorStream:
             self._to_table(part, intervals)
             self._intervals += intervals[intervals > 0.0].tolist()
             if len(self._intervals) >= (FIRST_INTERVALS if np.isnan(self._period_s) else INTERVALS):
+                # a device that sends only NaN for its orientation has none
+                self._from_device &= self._quat_seen
                 self._period_s = float(np.median(self._intervals))
                 self._intervals.clear()
                 self.report.rate_hz = 1.0 / self._period_s
 
-    def _derive(self, rows: FloatArray, final: bool) -> tuple[FloatArray, FloatArray]:
-        """Fill the angular rate of all rows but the last, which needs its successor."""
-        if not len(rows) or (len(rows) == 1 and not final):
+    def _derive(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Fill the angular rate of all rows but the last, which awaits its successor; drop those without one."""
+        if len(rows) < 2:
             return rows[:0], rows
         both = rows if self._previous is None else np.vstack([self._previous, rows])
         rate = angular_rate(both[:, TIME], both[:, QUAT], self._settings.max_gap_s)
-        rows = rows.copy()
-        rows[:, GYR] = rate[len(rate) - len(rows) :]
-        done = len(rows) if final else len(rows) - 1
-        self._previous = rows[done - 1 : done]
-        return rows[:done], rows[done:]
+        done, rest = rows[:-1].copy(), rows[-1:]
+        done[:, GYR] = rate[len(rate) - len(rows) : -1]
+        self._previous = done[-1:].copy()
+        return done[np.isfinite(done[:, GYR]).all(axis=1)], rest
 
     def _to_table(self, rows: FloatArray, intervals: FloatArray) -> None:
         settings = self._settings
         out = rows.copy()
         status = np.zeros(len(rows), np.int64)
-        if self._from_device is None:  # the first sample tells, so that it cannot depend on blocks
-            whole = bool(np.isfinite(rows[0, QUAT]).all())
-            self._from_device = settings.use_device_orientation and whole
         if self._from_device:
-            status |= np.where(np.isfinite(rows[:, QUAT]).all(axis=1), int(SlotStatus.ORIENTED), 0)
+            whole = np.isfinite(rows[:, QUAT]).all(axis=1)
+            self._quat_seen |= bool(whole.any())
+            status |= np.where(whole, int(SlotStatus.ORIENTED), 0)
             out[:, EPOCH] = 0
         elif np.isnan(self._period_s):
             out[:, QUAT], out[:, EPOCH] = np.nan, self._filter.epoch
         else:
-            # derived rates are NaN where a sample stands alone between gaps; VQF must not see these
-            rate = np.nan_to_num(rows[:, GYR]) if self._gyro_derived else rows[:, GYR]
-            quat, settled, epoch = self._filter.update(rows[:, TIME], rows[:, ACC], rate, rows[:, MAG], self._period_s)
+            quat, settled, epoch = self._filter.update(
+                rows[:, TIME], rows[:, ACC], rows[:, GYR], rows[:, MAG], self._period_s
+            )
             out[:, QUAT], out[:, EPOCH] = quat, epoch
             status |= np.where(settled, int(SlotStatus.ORIENTED), 0)
         saturated = (np.abs(rows[:, ACC]) >= settings.acc_range_mps2).any(axis=1)
@@ -308,8 +306,8 @@ class SensorStream:
 
     @property
     def shares_earth_frame(self) -> bool:
-        """True when orientations are in an earth frame that all such sensors share."""
-        return bool(self._from_device) or self._filter.points_north
+        """True when orientations are in an earth frame that all such sensors may share."""
+        return self._from_device or self._filter.points_north
 
     def ready_until_s(self) -> float:
         """Latest grid instant for which all that it needs is there, s."""
