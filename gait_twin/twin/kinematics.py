@@ -85,6 +85,8 @@ class InverseKinematics:
         Indices of the n coordinates that are searched for.
     root_translations
         Indices of the translations of the joint to ground.
+    can_turn
+        The joint to ground has a coordinate about the vertical; a planar model's has not.
 
     Notes
     -----
@@ -123,6 +125,7 @@ class InverseKinematics:
         middle = np.isin(self.free, turns[1:2]) if len(turns) == 3 else np.zeros_like(root)
         self._low[middle], self._high[middle] = -0.5 * np.pi, 0.5 * np.pi
         self._heading = root & (np.abs(full[1, self.free]) > 0.9)  # about the vertical
+        self.can_turn = bool(self._heading.any())
         self._order = self._chain_order()
         self._by_sensors: dict[bytes, tuple[BoolArray, FloatArray]] = {}
         self.reset()

@@ -15,7 +15,9 @@ from gait_twin.recording.axes import (
     angle_between,
     opensim_to_ros,
     quat_conjugate,
+    quat_from_rotvec,
     quat_multiply,
+    quat_rotate,
 )
 from gait_twin.twin.default_model import build_default_model
 from gait_twin.twin.kinematics import InverseKinematics, Solution
@@ -79,7 +81,8 @@ class Twin:
     -----
     Results depend only on the frames, not on how they come in blocks. Coordinates of the model's joint to
     ground are in OpenSim's axes, z-up frames are turned into them; a model whose bodies are not aligned
-    with ground in its default pose is taken to stand neutrally in that pose.
+    with ground in its default pose is taken to stand neutrally in that pose. A planar model, whose pelvis
+    cannot turn, is given what happens in the plane in which the pelvis faces.
     """
 
     def __init__(self, model: opensim.Model, segments: Sequence[str], settings: TwinSettings | None = None) -> None:
@@ -87,7 +90,7 @@ class Twin:
         self.skeleton = Skeleton(model)
         bodies, notices = map_segments(model, segments, self.settings.bodies)
         weights = self.settings.sensor_weights()
-        self.sensors = tuple(s for s in segments if s in bodies)
+        self.sensors = tuple(s for s in segments if s in bodies and weights.get(s, 1.0) > 0.0)
         self.notices = (*self.skeleton.notices, *notices)
         self._columns = [tuple(segments).index(s) for s in self.sensors]
         self._bodies = [bodies[s] for s in self.sensors]
@@ -129,6 +132,7 @@ class Twin:
         self._last = self.skeleton.default.copy()
         self._has_stood = False
         self._heading = False
+        self._heading_rad = 0.0
 
     def update(self, frames: BodyFrames) -> list[TwinState]:
         """One state a frame.
@@ -193,7 +197,7 @@ class Twin:
         if not ready.any() and not self._has_stood:
             return self._state(time_s, self._last, np.full(len(ready), np.nan), gap, 0.0, self._why(ready, heading))
         self._has_stood = True
-        solution = self._ik.solve(time_s, quats)
+        solution = self._ik.solve(time_s, self._in_plane(quats))
         values = solution.values
         if gap:
             self._root.hold()
@@ -203,6 +207,16 @@ class Twin:
         )
         quality = self._quality(solution, ready, heading)
         return self._state(time_s, values, solution.residuals_rad, gap, quality, self._why(ready, heading, solution))
+
+    def _in_plane(self, quats: FloatArray) -> FloatArray:
+        """For a planar model, whose pelvis cannot turn: orientations in the plane in which the person walks."""
+        if self._ik.can_turn:
+            return quats
+        pelvis = quats[self.sensors.index("pelvis")]
+        if np.isfinite(pelvis).all():
+            forward = quat_rotate(pelvis, [1.0, 0.0, 0.0])
+            self._heading_rad = float(np.arctan2(-forward[2], forward[0]))
+        return quat_multiply(quat_from_rotvec([0.0, -self._heading_rad, 0.0]), quats)
 
     def _place_root(self, time_s: float, elapsed_s: float, values: FloatArray, known: bool) -> FloatArray:
         """Set the root's translations so that the standing foot stays where it is."""
@@ -291,7 +305,7 @@ class Twin:
             return f"Nothing usable from {', '.join(lost)}{note}."
         if not heading:
             return "The heading is provisional until the person has walked."
-        worst = int(np.argmax(solution.residuals_rad))
+        worst = int(np.nanargmax(solution.residuals_rad))
         angle = float(np.degrees(solution.residuals_rad[worst]))
         if angle > 2.0 * self.settings.fit_deg:
             return f"The sensor on {self.sensors[worst]} is {angle:.0f}° off the model; calibrate again."

@@ -245,6 +245,12 @@ def test_a_sensor_put_on_askew_is_named(walk: Walk) -> None:
     assert "calcn_r" in state.message
 
 
+def test_a_sensor_of_no_weight_is_left_out(walk: Walk) -> None:
+    twin = new_twin(weights=("torso=0", "calcn_l=0.5"))
+    assert "torso" not in twin.sensors
+    assert len(twin.update(walk[0][:3])[-1].residuals_rad) == len(SEGMENTS) - 1
+
+
 def test_poses_of_another_model_are_refused(walk: Walk) -> None:
     state = new_twin().update(walk[0][:1])[0]
     with pytest.raises(InputError, match="another model"):
