@@ -4,6 +4,6 @@ Exit codes: 0 good; 1 refused, with one sentence on what to do; 2 wrong usage; 3
 the input was lost; 70 a defect of this program; 130 stopped by Ctrl-C.
 """
 
-from gait_twin.cli.app import app, main
+from gait_twin.cli.frame import app, main
 
 __all__ = ["app", "main"]

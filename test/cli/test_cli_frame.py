@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gait_twin.cli import app as frame
+from gait_twin.cli import frame
 from gait_twin.errors import InputError
 
 COMMAND = [sys.executable, "-m", "gait_twin.cli"]
@@ -97,8 +97,7 @@ def test_a_file_that_cannot_be_opened_is_1(monkeypatch: pytest.MonkeyPatch, caps
 def test_ctrl_c_is_tidy() -> None:
     script = (
         "import os, signal\n"
-        "from gait_twin.cli import app as frame\n"
-        "import gait_twin.cli.app as module\n"
+        "import gait_twin.cli.frame as module\n"
         "def stop(**_): os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(5)\n"
         "module.app = stop\n"
         "raise SystemExit(module.run([]))"
