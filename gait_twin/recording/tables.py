@@ -200,6 +200,11 @@ def read_table(
     names: list[str] | None = None
     if header is True and numbered:
         names = [name.strip().strip('"') for name in numbered.pop(0)[1].split(separator)]
+        if all(_is_number(name) for name in names if name):
+            raise InputError(
+                f"{path}: the line that should name its columns holds numbers ({separator.join(names[:4])} …); check how "
+                "many rows to skip, or say that there is no header."
+            )
     elif header is not True and header is not False:
         names = list(header)
     if not numbered:
@@ -243,6 +248,14 @@ def separator_hint(table: Table, separator: str) -> str:
     if len(table.names) == 1 and likely != separator and likely in line:
         return f" Its header seems to be separated by {_SEPARATORS[likely]}."
     return ""
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -29,16 +29,12 @@ def test_algebra_agrees_with_scipy():
     rng = np.random.default_rng(1)
     a, b = Rotation.random(50, rng=rng), Rotation.random(50, rng=rng)
     v = rng.normal(size=(50, 3))
-    np.testing.assert_allclose(
-        np.abs(np.sum(axes.quat_multiply(wxyz(a), wxyz(b)) * wxyz(a * b), axis=1)), 1.0
-    )
+    np.testing.assert_allclose(np.abs(np.sum(axes.quat_multiply(wxyz(a), wxyz(b)) * wxyz(a * b), axis=1)), 1.0)
     np.testing.assert_allclose(axes.quat_rotate(wxyz(a), v), a.apply(v))
     np.testing.assert_allclose(axes.quat_rotate(axes.quat_conjugate(wxyz(a)), v), a.inv().apply(v))
     np.testing.assert_allclose(axes.rotvec_from_quat(wxyz(a)), a.as_rotvec(), atol=1e-12)
     np.testing.assert_allclose(axes.rotvec_from_quat(-wxyz(a)), a.as_rotvec(), atol=1e-12)
-    np.testing.assert_allclose(
-        axes.rotvec_from_quat(axes.quat_from_rotvec(a.as_rotvec())), a.as_rotvec(), atol=1e-12
-    )
+    np.testing.assert_allclose(axes.rotvec_from_quat(axes.quat_from_rotvec(a.as_rotvec())), a.as_rotvec(), atol=1e-12)
     np.testing.assert_allclose(axes.angle_between(wxyz(a), wxyz(b)), (a.inv() * b).magnitude(), atol=1e-12)
 
 
@@ -52,9 +48,5 @@ def test_no_rotation_is_exact():
 
 def test_slerp_takes_the_shorter_arc():
     a, b = axes.quat_about_z(0.2), -axes.quat_about_z(0.6)
-    assert axes.angle_between(axes.quat_slerp(a, b, 0.25), axes.quat_about_z(0.3)) == pytest.approx(
-        0, abs=1e-9
-    )
-    np.testing.assert_allclose(
-        axes.quat_rotate(axes.quat_about_z(np.pi / 2), [1, 0, 0]), [0, 1, 0], atol=1e-12
-    )
+    assert axes.angle_between(axes.quat_slerp(a, b, 0.25), axes.quat_about_z(0.3)) == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(axes.quat_rotate(axes.quat_about_z(np.pi / 2), [1, 0, 0]), [0, 1, 0], atol=1e-12)
