@@ -23,7 +23,7 @@ from gait_twin.recording.axes import (
     quat_rotate,
 )
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration, open_points
-from gait_twin.sensing.heading import HeadingEstimate, leg_heading, pooled, sideways_lean, trunk_heading
+from gait_twin.sensing.heading import HeadingEstimate, is_enough, leg_heading, pooled, sideways_lean, trunk_heading
 from gait_twin.sensing.memory import FrameMemory
 from gait_twin.sensing.orientation import heading_of
 from gait_twin.sensing.settings import HubSettings
@@ -64,7 +64,7 @@ class BodyCalibrator:
         self._calibrated, self._known, self._adrift = np.zeros(k, bool), np.zeros(k, bool), np.zeros(k, bool)
         self._epoch = np.full(k, np.nan)
         self._shared = np.zeros(k, bool)
-        self._own_heading = False
+        self._sent, self._own_heading = self._shared, False
         self._seen = np.zeros(k, bool)
         self._restless = np.zeros(k, int)
         self._almost = 0
@@ -97,7 +97,7 @@ class BodyCalibrator:
         (n, k, 4); NaN before calibration.
         """
         body = np.empty((*status.shape, 4))
-        self._shared = shared & (not self._own_heading)
+        self._sent, self._shared = shared, shared & (not self._own_heading)
         if len(time_s) and np.isnan(self._first_s):
             self._first_s = float(time_s[0])
         i = 0
@@ -234,7 +234,7 @@ class BodyCalibrator:
             estimates[i] = estimate
             if not self._shared[i]:
                 self._psi[i] = estimate.angle_rad  # provisional until there is enough
-                if _enough(estimate, self._is_trunk(i)):
+                if is_enough(estimate, self._is_trunk(i)):
                     self._set_heading(i, estimate, "walking")
         self._pool(estimates)
         for i in np.flatnonzero(unknown & self._known).tolist():
@@ -270,7 +270,7 @@ class BodyCalibrator:
         name = self._segments[i]
         up = np.nanmean(quat_rotate(values[:, 6:10], values[:, :3]), axis=0)
         tilt = np.degrees(np.arctan2(np.hypot(up[0], up[1]), up[2]))
-        if tilt > TILT_DEG:
+        if self._sent[i] and tilt > TILT_DEG:
             self._remarks[f"tilt {name}"] = (
                 f"The orientation that the device on {name} sends is {tilt:.0f} degrees off gravity; switch "
                 "use_device_orientation off to have it estimated here."
@@ -358,11 +358,3 @@ class BodyCalibrator:
             set(self._remarks),
         )
         return Calibration(dict(self._found), *self._rest_s, (*self._remarks.values(), *missing))
-
-
-def _enough(estimate: HeadingEstimate, trunk: bool) -> bool:
-    """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones."""
-    sd = np.degrees(estimate.sd_rad)
-    if trunk:
-        return bool((estimate.cycles >= 5 and sd <= 5.0) or (estimate.cycles >= 10 and sd <= 15.0))
-    return bool((estimate.cycles >= 3 and sd <= 4.0) or (estimate.cycles >= 8 and sd <= 15.0))

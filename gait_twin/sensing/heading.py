@@ -46,6 +46,14 @@ class HeadingEstimate:
     cycles: int
 
 
+def is_enough(estimate: HeadingEstimate, trunk: bool) -> bool:
+    """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones."""
+    sd_deg = np.degrees(estimate.sd_rad)
+    if trunk:
+        return bool((estimate.cycles >= 5 and sd_deg <= 5.0) or (estimate.cycles >= 10 and sd_deg <= 15.0))
+    return bool((estimate.cycles >= 3 and sd_deg <= 4.0) or (estimate.cycles >= 8 and sd_deg <= 15.0))
+
+
 def leg_heading(
     gyr: FloatArray, acc: FloatArray, yaw: FloatArray, rate_hz: float, foot: bool
 ) -> HeadingEstimate | None:
