@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from gait_twin.recording import Side
 from gait_twin.recording.axes import ros_to_opensim
@@ -31,19 +32,26 @@ BODIES = ("pelvis", "torso", "toes_r", "toes_l")
 
 _PELVIS = ("pelvis_tilt", "pelvis_list", "pelvis_rotation", "pelvis_tx", "pelvis_ty", "pelvis_tz")
 _LEG = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle", "subtalar_angle")
+_LEG_WIDTHS = dict(zip(_LEG, np.radians([4.0, 3.0, 4.0, 4.0, 3.0, 3.0]), strict=True))
 _WIDTHS = {
-    **{name: np.radians(0.5) for name in _PELVIS[:3]},
-    **dict(zip(_PELVIS[3:], (0.005, 0.005, 0.005), strict=True)),
-    **dict(zip(_LEG, np.radians([4.0, 3.0, 4.0, 4.0, 3.0, 3.0]), strict=True)),
+    **_LEG_WIDTHS,
+    **dict(zip(_PELVIS, (*np.radians([0.7, 0.7, 0.7]), 0.015, 0.02, 0.005), strict=True)),
 }
 """Standard deviation of each coordinate about its prior, rad and m."""
+_TIGHT_WIDTHS = {
+    **_LEG_WIDTHS,
+    **dict(zip(_PELVIS, (*np.radians([0.05, 0.05, 0.05]), 0.0004, 0.0004, 0.0004), strict=True)),
+}
+"""The same once the pelvis' way is settled."""
+_COARSE = 4
+_PELVIS_SMOOTHING_S, _SINK_SMOOTHING_S = 0.07, 0.06
 _STANDING = {"hip_flexion": 0.04, "knee_angle": 0.08, "ankle_angle": 0.04}
-_LEAD = 0.13
+_LEAD = 0.16
 """How far the pelvis is ahead of the middle between the heels in mid double support, fraction of the step."""
-_NEWTON_STEPS = 8
+_NEWTON_STEPS, _SETTLED = 10, 1e-6
 _LONGEST_STEP = 0.5
 """Of a coordinate in one Newton step, rad or m: keeps a far start from running away."""
-_STRAIGHTEST_KNEE_RAD = 0.08
+_STRAIGHTEST_KNEE_RAD = 0.12
 """The pelvis sinks rather than let a knee be straighter than this."""
 _ROWS_AT_ONCE = 4000
 
@@ -101,16 +109,23 @@ def move_body(plan: WalkPlan, model: opensim.Model, progress: Progress | None = 
     prior, torso = _prior(plan, skeleton, shape, time_s)
     rng = np.random.default_rng([plan.walk.seed, 1])
     _sway(prior, time_s, plan.walk.sway, rng)
-    prior["pelvis_ty"] = prior["pelvis_ty"] - _sink(skeleton, prior, feet)
 
+    # first where the legs would like the pelvis to be, then legs for a pelvis that goes there smoothly
+    few = slice(None, None, _COARSE)
     free = [*_PELVIS, *(f"{name}_r" for name in _LEG), *(f"{name}_l" for name in _LEG)]
     wanted = np.stack([prior[name] for name in free], axis=-1)
+    wanted[:, free.index("pelvis_ty")] -= _sink(skeleton, prior, feet)
+    targets = [_target(feet[side]) for side in (Side.RIGHT, Side.LEFT)]
+    liked = _solve(skeleton, free, wanted[few], wanted[few], [(r[few], p[few]) for r, p in targets], _WIDTHS)
+    start = CubicSpline(time_s[few], liked)(time_s)
+    wanted[:, :6] += _smooth(start[:, :6] - wanted[:, :6], _PELVIS_SMOOTHING_S)
+    prior.update({name: wanted[:, k] for k, name in enumerate(_PELVIS)})
+    wanted[:, free.index("pelvis_ty")] -= _sink(skeleton, prior, feet)
     solved = np.empty_like(wanted)
-    for start in range(0, n, _ROWS_AT_ONCE):
-        rows = slice(start, min(start + _ROWS_AT_ONCE, n))
-        solved[rows] = _solve(
-            skeleton, free, wanted[rows], [_target(feet[side], rows) for side in (Side.RIGHT, Side.LEFT)]
-        )
+    for first in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(first, min(first + _ROWS_AT_ONCE, n))
+        there = [(r[rows], p[rows]) for r, p in targets]
+        solved[rows] = _solve(skeleton, free, wanted[rows], start[rows], there, _TIGHT_WIDTHS)
         if progress:
             progress(rows.stop / n)
     positions = {name: np.full(n, value) for name, value in skeleton.defaults.items()}
@@ -128,7 +143,7 @@ def move_body(plan: WalkPlan, model: opensim.Model, progress: Progress | None = 
 def foot_shape(skeleton: Skeleton, height_m: float) -> FootShape:
     """Sole under a model's foot: its length from ankle height and foot length of Drillis and Contini 1966.
 
-    Heel and forefoot rockers have radii of 2 % and 5 % of body height: the forefoot then rolls on to the
+    Heel and forefoot rockers have radii of 2 % and 4 % of body height: the forefoot then rolls on to the
     toe's tip at toe-off while the toes bend less than 30°.
     """
     at_default = {name: np.array([value]) for name, value in skeleton.defaults.items()}
@@ -140,7 +155,7 @@ def foot_shape(skeleton: Skeleton, height_m: float) -> FootShape:
         ball_x_m=float(toe_joint[0]),
         toe_x_m=float(toe_joint[0]) + 0.047 * height_m,
         heel_radius_m=0.02 * height_m,
-        ball_radius_m=0.05 * height_m,
+        ball_radius_m=0.04 * height_m,
     )
 
 
@@ -151,18 +166,22 @@ def _toes_up_sign(skeleton: Skeleton, side: Side) -> float:
     return float(np.sign(rotation[0, 1, 0]))
 
 
-def _target(foot: FootMotion, rows: slice) -> tuple[FloatArray, FloatArray]:
-    """Pose of a calcn in OpenSim's ground."""
+def _target(foot: FootMotion) -> tuple[FloatArray, FloatArray]:
+    """Pose of a calcn in OpenSim's ground, (n, 3, 3) and (n, 3)."""
     y, z = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0])
-    return turn(y, foot.heading_rad[rows]) @ turn(z, foot.pitch_rad[rows]), ros_to_opensim(foot.place_m[rows])
+    return turn(y, foot.heading_rad) @ turn(z, foot.pitch_rad), ros_to_opensim(foot.place_m)
 
 
 def _smooth(values: FloatArray, width_s: float) -> FloatArray:
     """Three moving means: C2, without overshoot, at rest where the input is."""
-    size = 2 * int(0.5 * width_s * GRID_HZ / np.sqrt(3.0)) + 1
     for _ in range(3):
-        values = uniform_filter1d(values, size, axis=0, mode="nearest")
+        values = uniform_filter1d(values, _smoothing_size(width_s), axis=0, mode="nearest")
     return values
+
+
+def _smoothing_size(width_s: float) -> int:
+    """Samples of each of the three moving means."""
+    return 2 * int(0.5 * width_s * GRID_HZ / np.sqrt(3.0)) + 1
 
 
 def _prior(
@@ -189,7 +208,7 @@ def _prior(
     rise = published.vertical_excursion_m(speed, walk.height_m) * active * np.clip(amount, 0.0, 1.0)
     sideways = published.lateral_excursion_m(speed, walk.height_m) * active
     place = plan.route.place(arc - float(heel[0]), -0.5 * sideways * np.sin(phase))
-    heading = plan.route.heading(arc - float(heel[0]))
+    heading = plan.route.heading(arc)
 
     x, y, z = np.eye(3)
     motion = walk.trunk_motion * np.clip(amount, 0.0, 1.3)
@@ -205,7 +224,7 @@ def _prior(
     )
     prior = skeleton.joint_angles("pelvis", pelvis)
     prior["pelvis_tx"], prior["pelvis_tz"] = place[:, 0], -place[:, 1]
-    prior["pelvis_ty"] = top - 0.004 * size * active - 0.5 * rise * (1.0 + np.cos(2.0 * phase))
+    prior["pelvis_ty"] = top - 0.010 * size * active - 0.5 * rise * (1.0 + np.cos(2.0 * phase))
     for side in Side:
         leg_phase = _leg_phase(plan, side, time_s)
         for name in _LEG:
@@ -216,7 +235,7 @@ def _prior(
     return prior, torso
 
 
-def _nodes(plan: WalkPlan) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _nodes(plan: WalkPlan) -> tuple[FloatArray, ...]:
     """Middles of the double supports: instants, arc length of the body, phase (a step is pi), reach."""
     start = plan.walk.standing_start_s - 0.35
     if not plan.landings:
@@ -276,20 +295,27 @@ def _sink(skeleton: Skeleton, prior: dict[str, FloatArray], feet: dict[Side, Foo
         hip_in_pelvis = skeleton.pose(f"femur_{letter}", bent, base="pelvis")[1][0]
         ankle_in_foot = -skeleton.pose(f"calcn_{letter}", bent, base=f"talus_{letter}")[1][0]
         hip = pelvis[1] + pelvis[0] @ hip_in_pelvis
-        rotation, heel = _target(foot, slice(None))
+        rotation, heel = _target(foot)
         gap = hip - (heel + rotation @ ankle_in_foot)
         level = gap[:, 0] ** 2 + gap[:, 2] ** 2
         excess = gap[:, 1] - np.sqrt(np.maximum(reach**2 - level, 0.01 * reach**2))
         total += np.exp(np.clip(excess / softness, -50.0, 100.0))
-    return softness * np.log(total)
+    # widened before it is smoothed, so that it is never too little
+    size = 3 * _smoothing_size(_SINK_SMOOTHING_S)
+    return _smooth(maximum_filter1d(softness * np.log(total), size, mode="nearest"), _SINK_SMOOTHING_S)
 
 
 def _solve(
-    skeleton: Skeleton, names: list[str], wanted: FloatArray, targets: list[tuple[FloatArray, FloatArray]]
+    skeleton: Skeleton,
+    names: list[str],
+    wanted: FloatArray,
+    start: FloatArray,
+    targets: list[tuple[FloatArray, FloatArray]],
+    widths: dict[str, float],
 ) -> FloatArray:
-    """Coordinates (m, 18) nearest to `wanted` that put both feet on their targets."""
-    variance = np.array([_WIDTHS[name if name in _WIDTHS else name[:-2]] ** 2 for name in names])
-    q = wanted.copy()
+    """Coordinates (m, 18) nearest to `wanted` that put both feet on their targets, sought from `start`."""
+    variance = np.array([widths[name if name in widths else name[:-2]] ** 2 for name in names])
+    q = start.copy()
     for _ in range(_NEWTON_STEPS):
         error, jacobian = _feet_error(skeleton, names, q, targets)
         weighted = jacobian * variance
@@ -297,6 +323,8 @@ def _solve(
         force = np.linalg.solve(weighted @ np.swapaxes(jacobian, 1, 2), right[..., None])
         step = wanted - (np.swapaxes(weighted, 1, 2) @ force)[..., 0] - q
         q = q + step * np.minimum(1.0, _LONGEST_STEP / (np.abs(step).max(axis=1, keepdims=True) + 1e-12))
+        if np.abs(step).max() < _SETTLED:
+            break
     return q
 
 

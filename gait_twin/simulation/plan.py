@@ -16,10 +16,14 @@ from gait_twin.simulation.settings import WalkSettings
 
 FloatArray = NDArray[np.float64]
 
-MAX_TURN_PER_STEP_RAD = 0.75
-"""Steps shorten in a turn so that each turns by about this at most; 180° then takes 4-6 steps."""
-FLAT_AT, RISE_AT = 0.14, 0.52
-"""Foot flat, and heel rise, in fractions of the stance from its heel strike: 8.5 % and 32 % of the stride."""
+TURN_PER_STEP_RAD = 0.48
+"""Steps shorten in a turn so that each turns by about this at most; 180° then takes 7 steps or so."""
+STEP_CHANGE_PER_M = 0.4
+"""Step length changes along the way by at most this, m/m: who turns slows down two steps before."""
+TURN_AHEAD_M = 0.08
+"""A foot is put down in the direction that the path has this far on, for the body will pass over it."""
+FLAT_AT, RISE_AT = 0.16, 0.55
+"""Foot flat, and heel rise, in fractions of the stance from its heel strike: 10 % and 34 % of the stride."""
 
 
 class Route:
@@ -32,7 +36,7 @@ class Route:
         angle = np.radians(walk.turn_angle_deg)
         turn_length = abs(angle) * walk.turn_radius_m
         lap = walk.straight_length_m + turn_length
-        s = np.linspace(0.0, length_m, int(length_m / 0.005) + 2)
+        s = np.linspace(0.0, length_m, int(length_m / 0.02) + 2)
         within = (np.mod(s, lap) - walk.straight_length_m) / max(turn_length, 1e-9)
         # a plateau between two smooth ramps of 0.3 of the turn each, with the turn's angle as its integral
         ramp = np.clip(np.minimum(within, 1.0 - within) / 0.3, 0.0, 1.0)
@@ -41,15 +45,20 @@ class Route:
         xy = [cumulative_simpson(f(heading), x=s, initial=0.0) for f in (np.cos, np.sin)]
         self._heading = CubicSpline(s, heading)
         self._xy = CubicSpline(s, np.stack(xy, axis=-1))
-        self._curvature = CubicSpline(s, curvature)
+        self._s, self._curvature = s, curvature
 
     def heading(self, s: ArrayLike) -> FloatArray:
         """(...,) direction of the path at arc length `s`, rad, left positive."""
         return np.asarray(self._heading(s))
 
-    def curvature(self, s: ArrayLike) -> FloatArray:
-        """(...,) change of the heading along the path, rad/m."""
-        return np.asarray(self._curvature(s))
+    def step_limits(self, step_length_m: float) -> tuple[FloatArray, FloatArray]:
+        """Arc lengths and, at each, the longest step that starts there, m: shorter in and near turns."""
+        s = self._s
+        limit = step_length_m / np.sqrt(1.0 + (step_length_m * self._curvature / TURN_PER_STEP_RAD) ** 2)
+        slope = STEP_CHANGE_PER_M * s
+        limit = slope + np.minimum.accumulate(limit - slope)
+        limit = np.minimum.accumulate((limit + slope)[::-1])[::-1] - slope
+        return s, limit
 
     def place(self, s: ArrayLike, left_m: ArrayLike = 0.0) -> FloatArray:
         """(..., 2) point at arc length `s`, `left_m` beside the path, m."""
@@ -136,8 +145,8 @@ def plan_walk(walk: WalkSettings) -> WalkPlan:
     step_length, step_time = speed * 60.0 / cadence, 60.0 / cadence
     if not 0.1 <= step_length / walk.height_m <= 0.62:
         raise InputError(
-            f"WalkSettings ask for steps of {step_length:.2f} m ({speed:.2f} m/s at {cadence:.0f} steps/min) of a person "
-            f"{walk.height_m:.2f} m tall; give a speed and a cadence that make steps of "
+            f"WalkSettings ask for steps of {step_length:.2f} m ({speed:.2f} m/s at {cadence:.0f} steps/min) of "
+            f"a person {walk.height_m:.2f} m tall; give a speed and a cadence that make steps of "
             f"{0.1 * walk.height_m:.2f} to {0.62 * walk.height_m:.2f} m."
         )
     route = Route(walk, speed * walk.duration_s * 1.5 + 20.0)
@@ -155,13 +164,11 @@ def plan_walk(walk: WalkSettings) -> WalkPlan:
         sign = 1.0 if side is Side.LEFT else -1.0
         falls: list[Footfall] = []
         for arc, strike, leave in zip(arcs, strikes, leaves, strict=True):
-            # a foot that lands wide lands turned out a little more
-            wander = float(np.clip(rng.standard_normal(), -2.5, 2.5))
-            half = sign * max(0.5 * walk.step_width_m, 0.0) + (width_sd * wander if np.isfinite(strike) else 0.0)
-            place = route.place(arc, half)
+            wander = width_sd * float(np.clip(rng.standard_normal(), -2.5, 2.5)) if np.isfinite(strike) else 0.0
+            place = route.place(arc, 0.5 * sign * walk.step_width_m + wander)
             way = float(np.linalg.norm(place - falls[-1].place_m)) if falls else 0.0
             flat, rise = _flat_times(strike, leave, step_time)
-            heading = float(route.heading(arc)) + sign * float(np.radians(walk.toe_out_deg))
+            heading = float(route.heading(arc + TURN_AHEAD_M)) + sign * float(np.radians(walk.toe_out_deg))
             falls.append(Footfall(side, strike, flat, rise, leave, place, heading, arc, way / (0.82 * walk.height_m)))
         feet[side] = tuple(falls)
     ordered = sorted((fall for falls in feet.values() for fall in falls[1:]), key=lambda fall: fall.strike_s)
@@ -187,27 +194,27 @@ def _landings(
     if last_strike < time + 4.0 * step_time:
         return [_Landing(first.other, -np.inf, np.inf, 0.0)]
     sds = walk.variability * np.array([published.STRIDE_TIME_CV * np.sqrt(2.0), published.STEP_LENGTH_CV])
-    support = 0.0
+    keep = published.PERSISTENCE
+    limits = route.step_limits(step_length)
     while True:
-        persistence = published.PERSISTENCE
-        deviation = persistence * deviation + np.sqrt(1.0 - persistence**2) * rng.standard_normal(2)
+        deviation = keep * deviation + np.sqrt(1.0 - keep**2) * rng.standard_normal(2)
         varied = 1.0 + np.clip(deviation, -2.5, 2.5) * sds
         sign = 0.5 if side is Side.RIGHT else -0.5
-        # three steps remain when this one would leave no time for another: shorter, then beside the other
+        # the last step but one is shorter, the last ends beside the other foot
         remaining = int((last_strike - time) / (1.12 * step_time))
         starting = len(marks) == 1
         pace = 1.15 if starting else (1.1 if remaining <= 2 else 1.0)
         duration = step_time * varied[0] * (1.0 + sign * walk.time_asymmetry) * pace
         length = step_length * varied[1] * (1.0 + sign * walk.length_asymmetry)
         length *= 0.75 if starting else (0.8 if remaining <= 2 else 1.0)
-        turn = abs(float(route.curvature(arc + 0.5 * length))) * length / MAX_TURN_PER_STEP_RAD
-        length /= np.sqrt(1.0 + turn**2)
-        duration *= 1.0 + 0.1 * min(turn, 1.0)
+        shortened = float(np.interp(arc, *limits)) / step_length
+        length *= shortened
+        duration *= 1.1 - 0.1 * shortened
         if remaining <= 1:
             length = 0.0
         if starting:
             duration -= 2.0 * (float(published.stance_fraction(speed)) - 0.5) * step_time
-        time, arc = time + duration, arc + length
+        time, arc = time + float(duration), arc + float(length)
         support = 2.0 * (float(published.stance_fraction(length / duration)) - 0.5) * step_time * pace
         marks.append(_Landing(side, time, np.inf if remaining <= 1 else time + support, arc))
         if remaining <= 1:

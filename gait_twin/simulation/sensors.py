@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
@@ -33,7 +33,7 @@ _SITES: dict[str, tuple[float, float, float]] = {
     "torso": (0.06, 0.16, 0.0),
     "femur": (0.0, -0.13, 0.045),
     "tibia": (0.025, -0.08, 0.015),
-    "dorsum": (0.075, 0.035, 0.0),
+    "dorsum": (0.085, 0.040, 0.0),
     "heel": (-0.008, 0.025, 0.0),
     "lateral": (0.045, 0.015, 0.022),
 }
@@ -81,21 +81,21 @@ class SensorMotion:
     place: BSpline
     turn: BSpline
 
-    def position(self, time_s: ArrayLike, derivative: int = 0) -> FloatArray:
+    def position(self, time_s: FloatArray | float, derivative: int = 0) -> FloatArray:
         """(n, 3) position, m, or its time derivative."""
         return np.asarray(self.place(time_s, derivative))
 
-    def quat_wxyz(self, time_s: ArrayLike) -> FloatArray:
+    def quat_wxyz(self, time_s: FloatArray | float) -> FloatArray:
         """(n, 4) orientation, rotating sensor axes into the world."""
         q = np.asarray(self.turn(time_s))
         return q / np.linalg.norm(q, axis=-1, keepdims=True)
 
-    def angular_rate(self, time_s: ArrayLike) -> FloatArray:
+    def angular_rate(self, time_s: FloatArray | float) -> FloatArray:
         """(n, 3) angular rate in sensor axes, rad/s: 2 q* dq/dt of the normalised spline, exactly."""
         q, dq = np.asarray(self.turn(time_s)), np.asarray(self.turn(time_s, 1))
         return 2.0 * quat_multiply(quat_conjugate(q), dq)[..., 1:] / np.sum(q**2, axis=-1, keepdims=True)
 
-    def specific_force(self, time_s: ArrayLike) -> FloatArray:
+    def specific_force(self, time_s: FloatArray | float) -> FloatArray:
         """(n, 3) acceleration less gravity, in sensor axes, m/s²."""
         free = self.position(time_s, 2) + np.array([0.0, 0.0, GRAVITY_MPS2])
         return quat_rotate(quat_conjugate(self.quat_wxyz(time_s)), free)

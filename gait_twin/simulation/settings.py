@@ -37,14 +37,12 @@ class WalkSettings:
     )
     turn_radius_m: float = setting(0.6, "Mean radius of the turns, m.", low=0.3, high=100.0)
     step_width_m: float = setting(0.10, "Distance between the lines of left and right heel, m.", low=0.04, high=0.3)
-    toe_out_deg: float = setting(
-        6.0, "Angle of each foot against the path, toes outward, degrees.", low=-20.0, high=30.0
-    )
+    toe_out_deg: float = setting(6.0, "Angle of each foot against the path, outward, degrees.", low=-20.0, high=30.0)
     length_asymmetry: float = setting(0.0, "(right - left) step length over their mean.", low=-0.6, high=0.6)
     time_asymmetry: float = setting(0.0, "(right - left) step time over their mean.", low=-0.4, high=0.4)
     variability: float = setting(
         1.0,
-        "Stride-to-stride variability as a multiple of a healthy adult's; 0: every stride alike.",
+        "Variability from stride to stride, a healthy adult's being 1; 0: none.",
         low=0.0,
         high=4.0,
     )
@@ -58,9 +56,7 @@ class WalkSettings:
     def __post_init__(self) -> None:
         check(self)
         if 0.0 < self.speed_mps < 0.3:
-            raise InputError(
-                f"WalkSettings.speed_mps is {self.speed_mps}; give at least 0.3 m/s, or 0 for a natural one."
-            )
+            raise InputError(f"WalkSettings.speed_mps is {self.speed_mps}; give at least 0.3 m/s, or 0: natural.")
         if 0.0 < self.cadence_spm < 40.0:
             raise InputError(
                 f"WalkSettings.cadence_spm is {self.cadence_spm}; give at least 40 steps/min, or 0 for a natural one."
@@ -94,10 +90,10 @@ class SensorSettings:
     gyro_noise_radps_rthz: float = setting(0.0, "Gyroscope noise density, rad/s/sqrt(Hz).", low=0.0, high=0.1)
     acc_noise_mps2_rthz: float = setting(0.0, "Accelerometer noise density, m/s^2/sqrt(Hz).", low=0.0, high=1.0)
     gyro_bias_radps: float = setting(
-        0.0, "Standard deviation over sensors and axes of the gyroscope's bias, rad/s.", low=0.0, high=1.0
+        0.0, "Gyroscope's bias: standard deviation over sensors and axes, rad/s.", low=0.0, high=1.0
     )
     acc_bias_mps2: float = setting(
-        0.0, "Standard deviation over sensors and axes of the accelerometer's bias, m/s^2.", low=0.0, high=5.0
+        0.0, "Accelerometer's bias: standard deviation over sensors and axes, m/s^2.", low=0.0, high=5.0
     )
     gyro_bias_instability_radps: float = setting(
         0.0, "Standard deviation of the slow wander of the gyroscope's bias, rad/s.", low=0.0, high=0.1
@@ -114,23 +110,17 @@ class SensorSettings:
     )
     acc_range_mps2: float = setting(0.0, "Accelerometer's range (saturation), m/s^2; 0: none.", low=0.0, high=5000.0)
     gyro_range_radps: float = setting(0.0, "Gyroscope's range (saturation), rad/s; 0: none.", low=0.0, high=500.0)
-    quantisation_bits: int = setting(
-        0, "Bits of both converters over twice the range; 0: no quantisation.", low=0, high=32
-    )
+    quantisation_bits: int = setting(0, "Bits of both converters; 0: no quantisation.", low=0, high=32)
     magnetometer: bool = setting(False, "Whether the sensors have a magnetometer, in an undisturbed field.")
     mag_noise_ut: float = setting(0.5, "Magnetometer noise of a sample, microtesla.", low=0.0, high=50.0)
     heel_strike_transient_mps2: float = setting(
         0.0,
-        "Peak of the shock that a heel strike at 1.3 m/s sends through shoe and soft tissue, at the foot, m/s^2; 0: none.",
+        "Peak at the foot of the shock that a heel strike at 1.3 m/s sends through soft tissue, m/s^2; 0: none.",
         low=0.0,
         high=200.0,
     )
-    clock_offset_s: float = setting(
-        0.0, "Standard deviation over sensors of the stamps' offset, s.", low=0.0, high=10.0
-    )
-    clock_drift_ppm: float = setting(
-        0.0, "Standard deviation over sensors of the clocks' drift, ppm.", low=0.0, high=1000.0
-    )
+    clock_offset_s: float = setting(0.0, "Stamps' offset: standard deviation over sensors, s.", low=0.0, high=10.0)
+    clock_drift_ppm: float = setting(0.0, "Clocks' drift: standard deviation over sensors, ppm.", low=0.0, high=1000.0)
     jitter_s: float = setting(0.0, "Standard deviation of the stamps around the even clock, s.", low=0.0, high=0.1)
     packet_loss: float = setting(0.0, "Share of samples lost one by one.", low=0.0, high=0.9)
     burst_loss_per_min: float = setting(0.0, "Bursts of lost samples per sensor and minute.", low=0.0, high=60.0)

@@ -69,8 +69,9 @@ def simulate(
     """
     walk, sensors = walk or WalkSettings(), sensors or SensorSettings()
     plan = plan_walk(walk)
-    report = progress or (lambda share: None)
-    body = move_body(plan, model or build_default_model(walk.height_m, walk.mass_kg), lambda share: report(0.8 * share))
+    report = progress or (lambda _: None)
+    skeleton = model or build_default_model(walk.height_m, walk.mass_kg)
+    body = move_body(plan, skeleton, lambda share: report(0.8 * share))
     shocks = _shocks(plan)
     imus: dict[str, ImuStream] = {}
     for k, segment in enumerate(sensors.segments):
