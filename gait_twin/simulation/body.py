@@ -116,16 +116,16 @@ def move_body(plan: WalkPlan, model: opensim.Model, progress: Progress | None = 
     wanted = np.stack([prior[name] for name in free], axis=-1)
     wanted[:, free.index("pelvis_ty")] -= _sink(skeleton, prior, feet)
     targets = [_target(feet[side]) for side in (Side.RIGHT, Side.LEFT)]
-    liked = _solve(skeleton, free, wanted[few], wanted[few], [(r[few], p[few]) for r, p in targets], _WIDTHS)
-    start = CubicSpline(time_s[few], liked)(time_s)
-    wanted[:, :6] += _smooth(start[:, :6] - wanted[:, :6], _PELVIS_SMOOTHING_S)
+    liked = _solve(skeleton, free, wanted[few], [(r[few], p[few]) for r, p in targets], _WIDTHS)
+    shift = CubicSpline(time_s[few], (liked - wanted[few])[:, :6])(time_s)
+    wanted[:, :6] += _smooth(shift, _PELVIS_SMOOTHING_S)
     prior.update({name: wanted[:, k] for k, name in enumerate(_PELVIS)})
     wanted[:, free.index("pelvis_ty")] -= _sink(skeleton, prior, feet)
     solved = np.empty_like(wanted)
     for first in range(0, n, _ROWS_AT_ONCE):
         rows = slice(first, min(first + _ROWS_AT_ONCE, n))
         there = [(r[rows], p[rows]) for r, p in targets]
-        solved[rows] = _solve(skeleton, free, wanted[rows], start[rows], there, _TIGHT_WIDTHS)
+        solved[rows] = _solve(skeleton, free, wanted[rows], there, _TIGHT_WIDTHS)
         if progress:
             progress(rows.stop / n)
     positions = {name: np.full(n, value) for name, value in skeleton.defaults.items()}
@@ -235,7 +235,7 @@ def _prior(
     return prior, torso
 
 
-def _nodes(plan: WalkPlan) -> tuple[FloatArray, ...]:
+def _nodes(plan: WalkPlan) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Middles of the double supports: instants, arc length of the body, phase (a step is pi), reach."""
     start = plan.walk.standing_start_s - 0.35
     if not plan.landings:
@@ -253,7 +253,7 @@ def _nodes(plan: WalkPlan) -> tuple[FloatArray, ...]:
     # even multiples of pi belong to a leading right leg
     first = 0 if plan.landings[0].side is Side.RIGHT else 1
     phases = np.pi * (np.arange(len(times)) - 1 + first)
-    return np.array(times), np.array(arcs), phases, np.array(reaches)
+    return np.array(times), np.array(arcs), np.asarray(phases, dtype=float), np.array(reaches)
 
 
 def _leg_phase(plan: WalkPlan, side: Side, time_s: FloatArray) -> FloatArray:
@@ -309,13 +309,15 @@ def _solve(
     skeleton: Skeleton,
     names: list[str],
     wanted: FloatArray,
-    start: FloatArray,
     targets: list[tuple[FloatArray, FloatArray]],
     widths: dict[str, float],
 ) -> FloatArray:
-    """Coordinates (m, 18) nearest to `wanted` that put both feet on their targets, sought from `start`."""
+    """Coordinates (m, 18) nearest to `wanted` that put both feet on their targets.
+
+    Newton's method starts from `wanted`, whose knees are bent: a leg has a second, bent-back solution.
+    """
     variance = np.array([widths[name if name in widths else name[:-2]] ** 2 for name in names])
-    q = start.copy()
+    q = wanted.copy()
     for _ in range(_NEWTON_STEPS):
         error, jacobian = _feet_error(skeleton, names, q, targets)
         weighted = jacobian * variance
