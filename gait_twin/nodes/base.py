@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import rclpy
-from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -21,6 +21,7 @@ from rclpy.subscription import Subscription
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.diagnostics import Diagnostics, Input
+from gait_twin.nodes.intake import Intake
 from gait_twin.nodes.parameters import declare, warn_of_unknown
 from gait_twin.nodes.progress import Progress
 from gait_twin.nodes.topics import Flow, Topic, qos
@@ -28,6 +29,9 @@ from gait_twin.settings import check, setting
 
 REFUSED, CRASHED = 1, 70
 """Exit codes: something given cannot be used (starting again does not help); an error of the program."""
+NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+"""Each event that rclpy listens to by default makes every wait of the executor longer. What they tell, that two
+ends of a topic do not fit, `Diagnostics` finds out where an input is silent."""
 SOURCES = ("replay", "virtual_subject")
 """Nodes that play something with an end; a live driver has none."""
 
@@ -64,6 +68,7 @@ class GaitNode(Node):
         self.transport = declare(self, TransportSettings)
         self.diagnostics = Diagnostics(self, self.report)
         self._awaited: list[Subscription] = []
+        self.intake = Intake(self.on_round)
         self.progress = Progress(self, self.ready, upstream, self.on_end)
 
     # ---- what a node may fill in
@@ -76,6 +81,9 @@ class GaitNode(Node):
         """Whether data that are sent now reach this node."""
         return all(subscription.get_publisher_count() for subscription in self._awaited)
 
+    def on_round(self) -> None:
+        """All messages that were waiting have been taken."""
+
     def on_end(self) -> None:
         """Everything upstream has ended: give out what is still held back, and begin anew."""
 
@@ -86,7 +94,9 @@ class GaitNode(Node):
 
     def publisher(self, topic: Topic) -> Publisher:
         """Publisher with the topic's quality of service."""
-        return self.create_publisher(topic.message_class, topic.name, self.qos(topic))
+        return self.create_publisher(
+            topic.message_class, topic.name, self.qos(topic), event_callbacks=NO_PUBLISHER_EVENTS
+        )
 
     def subscribe(
         self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False, awaited: bool = False
@@ -101,21 +111,28 @@ class GaitNode(Node):
             The node is not `ready` before someone publishes this.
         """
         counters = self.diagnostics.input(topic.name)
-        options: dict[str, Any] = {"raw": raw, "qos_profile": self.qos(topic)}
-        if topic.flow is Flow.SENSOR:
+        lost = None
+        if topic.flow is Flow.SENSOR and not self.transport.lossless:
 
             def lost(event: Any) -> None:
                 counters.lost += event.total_count_change
 
-            options["event_callbacks"] = SubscriptionEventCallbacks(message_lost=lost)
-        try:
-            subscription = self.create_subscription(topic.message_class, topic.name, callback, **options)
-        except UnsupportedEventTypeError:  # not every middleware tells of losses
-            del options["event_callbacks"]
-            subscription = self.create_subscription(topic.message_class, topic.name, callback, **options)
+        subscription = self._create(topic, self.intake.waker(callback), raw, lost)
+        self.intake.add(subscription, callback)
         if awaited:
             self._awaited.append(subscription)
         return subscription, counters
+
+    def _create(
+        self, topic: Topic, callback: Callable[[Any], None], raw: bool, lost: Callable[[Any], None] | None
+    ) -> Subscription:
+        events = SubscriptionEventCallbacks(message_lost=lost, use_default_callbacks=False)
+        try:
+            return self.create_subscription(
+                topic.message_class, topic.name, callback, self.qos(topic), raw=raw, event_callbacks=events
+            )
+        except UnsupportedEventTypeError:  # not every middleware tells of losses
+            return self._create(topic, callback, raw, None)
 
     def qos(self, topic: Topic) -> Any:
         """Quality of service of a topic in this graph."""
@@ -131,7 +148,7 @@ class _Stop:
 
     spinning = False
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if not self.spinning:
             raise KeyboardInterrupt
 

@@ -23,7 +23,7 @@ class EventDetectorNode(FrameNode):
         self._detector = EventDetector(self._settings)
         self._events = self.publisher(GAIT_EVENTS)
         self._phase = self.publisher(GAIT_PHASE)
-        self._found = {side: 0 for side in Side}
+        self._found = dict.fromkeys(Side, 0)
         self._delay_s = float("nan")
 
     def _change(self, settings: DetectorSettings) -> None:

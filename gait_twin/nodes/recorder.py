@@ -14,8 +14,8 @@ from rclpy.serialization import serialize_message
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.base import GaitNode, run
+from gait_twin.nodes.cdr import header_stamp_ns
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.source import header_stamp_ns
 from gait_twin.nodes.topics import (
     KNOWN,
     RESULTS,

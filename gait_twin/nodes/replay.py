@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.base import run
+from gait_twin.nodes.cdr import header_stamp_ns
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.source import Sample, SourceNode, header_stamp_ns
+from gait_twin.nodes.source import Sample, SourceNode
 from gait_twin.nodes.topics import SUBJECT, TRUTH, Flow, Topic, imu_raw, mag
 from gait_twin.recording import Bag, open_bag
 from gait_twin.recording.persistence import choose_topics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.base import SOURCES, GaitNode, run
+from gait_twin.nodes.cdr import imu_sample
 from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.topics import BODY_IMUS, imu_data, imu_raw, mag
 from gait_twin.recording import SEGMENTS, BodyFrames, SlotStatus
 from gait_twin.recording.messages import (
     TimeBase,
-    from_imu,
     from_magnetic_field,
     imu_frame,
     make_ros_message,
@@ -47,8 +46,8 @@ class BodySettings:
 class SensorHubNode(GaitNode):
     """Wraps `gait_twin.sensing.SensorHub`.
 
-    A frame is asked of the hub when each sensor has sent, but never for more than half of the time, so that a
-    graph that lags behind makes several frames at once.
+    Samples that wait are taken together and given to the hub as blocks: one frame a block in time, more when
+    the graph lags behind.
     """
 
     def __init__(self) -> None:
@@ -61,13 +60,13 @@ class SensorHubNode(GaitNode):
         self._fresh: set[str] = set()
         self._mag: dict[str, tuple[int, tuple[float, float, float]]] = {}
         self._newest_ns = 0
-        self._next_poll_s = 0.0
+        self._again = False
         self._said: set[str] = set()
         self._frames = self.publisher(BODY_IMUS)
         self._data = {segment: self.publisher(imu_data(segment)) for segment in self._segments}
         self._listened: list[str] = []
         for segment in self._segments:
-            self.subscribe(imu_raw(segment), self._taker(segment), awaited=False)
+            self.subscribe(imu_raw(segment), self._taker(segment), raw=True)
             if self._settings.use_magnetometer:
                 self.subscribe(mag(segment), self._mag_taker(segment))
 
@@ -78,10 +77,13 @@ class SensorHubNode(GaitNode):
     def _taker(self, segment: str) -> Callable[[Any], None]:
         rows, counters = self._rows[segment], self.diagnostics.input(imu_raw(segment).name)
         fresh, count = self._fresh, self.diagnostics.count
-        everyone = len(self._segments)
 
-        def take(message: Any) -> None:
-            time_ns, acc, gyr, quat = from_imu(message)
+        def take(data: bytes) -> None:
+            try:
+                time_ns, acc, gyr, quat = imu_sample(data)
+            except InputError as problem:
+                self.get_logger().error(str(problem), throttle_duration_sec=5.0)
+                return
             if self._base is None:
                 self._base = TimeBase(time_ns)
             rows.append((time_ns - self._base.origin_ns) / 1e9)
@@ -92,11 +94,9 @@ class SensorHubNode(GaitNode):
             count(counters, time_ns)
             if time_ns > self._newest_ns:
                 self._newest_ns = time_ns
-            # a sensor that sends again has not waited for one that is silent
-            again = segment in fresh
+            # a sensor that sends again does not wait for one that is silent
+            self._again = self._again or segment in fresh
             fresh.add(segment)
-            if again or len(fresh) == everyone:
-                self._poll_in_turn()
 
         return take
 
@@ -110,18 +110,16 @@ class SensorHubNode(GaitNode):
         known = self._mag.get(segment)
         return known[1] if known and abs(time_ns - known[0]) <= MAG_AGE_NS else NAN3
 
-    def _poll_in_turn(self) -> None:
-        start_s = time.monotonic()
-        if start_s < self._next_poll_s:
-            return
-        self._push()
-        self._publish(self._hub.poll())
-        end_s = time.monotonic()
-        self._next_poll_s = end_s + (end_s - start_s)
-        self.progress.handled(self._newest_ns)
+    def on_round(self) -> None:
+        """Ask the hub for frames when each sensor, or one of them again, has sent."""
+        if self._again or len(self._fresh) == len(self._segments):
+            self._push()
+            self._publish(self._hub.poll())
+            self.progress.handled(self._newest_ns)
 
     def _push(self) -> None:
         self._fresh.clear()
+        self._again = False
         for segment, rows in self._rows.items():
             if not rows:
                 continue
@@ -143,7 +141,7 @@ class SensorHubNode(GaitNode):
             self._frames.publish(to_body_imus(make_ros_message, base, frames, row))
         for segment in self._listened:
             i = frames.segments.index(segment)
-            for row in np.flatnonzero(frames.status[:, i] & SlotStatus.VALID):
+            for row in np.flatnonzero(frames.status[:, i] & SlotStatus.VALID).tolist():
                 oriented = frames.status[row, i] & SlotStatus.ORIENTED
                 self._data[segment].publish(
                     to_imu(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from gait_twin.nodes.base import GaitNode
 from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.progress import reader_qos
 from gait_twin.nodes.topics import CLOCK, PROGRESS, Topic
-from gait_twin.recording.messages import make_stamp, make_ros_message, stamp_ns
+from gait_twin.recording.messages import make_ros_message, make_stamp, stamp_ns
 from gait_twin.settings import check, setting
 
 STEP_S = 0.002
@@ -128,7 +127,10 @@ class SourceNode(GaitNode):
         else:
             self._start_ns = self._log_ns = self._next.log_ns
         self._began_s = self._ready_s = time.monotonic()
-        self.create_timer(STEP_S, lambda: self._step(), clock=self._steady)
+        self.create_timer(STEP_S, self._run_step, clock=self._steady)
+
+    def _run_step(self) -> None:
+        self._step()
 
     def lose(self, sentence: str) -> None:
         """Say what of the input is lost; the exit code tells it too."""
@@ -285,10 +287,3 @@ class SourceNode(GaitNode):
             "position": f"{(self._log_ns - self._start_ns) / 1e9:.1f} s",
             **{f"{name} is at": f"{(f.newest_ns - self._first_ns) / 1e9:.1f} s" for name, f in self._followers.items()},
         }
-
-
-def header_stamp_ns(data: bytes) -> int:
-    """Stamp of a serialized message that begins with a ``std_msgs/Header``, ns."""
-    little = data[1] & 1
-    sec, nanosec = struct.unpack_from("<iI" if little else ">iI", data, 4)
-    return sec * 1_000_000_000 + nanosec
