@@ -41,8 +41,12 @@ def run(time_s: np.ndarray, acc: np.ndarray, gyr: np.ndarray) -> Baseline:
         if len(before):
             toe_offs.append(time_s[max(0, peak - int(0.6 * rate_hz)) + before[-1]])
     flats = _flats(speed, peaks, rate_hz)
+    half = max(1, int(0.04 * rate_hz))
+    calm = [acc[max(0, i - half) : i + half + 1].mean(axis=0) for i in flats]
+    scale = 9.80665 / np.median(np.linalg.norm(calm, axis=1)) if len(flats) else 1.0
     lengths = [
-        _length(acc[a : b + 1], gyr[a : b + 1], 1.0 / rate_hz) for a, b in zip(flats[:-1], flats[1:], strict=True)
+        _length(scale * acc[a : b + 1], gyr[a : b + 1], up, 1.0 / rate_hz)
+        for a, b, up in zip(flats[:-1], flats[1:], calm, strict=False)
     ]
     return Baseline(np.array(heel_strikes), np.array(toe_offs), time_s[flats], np.array(lengths))
 
@@ -56,17 +60,16 @@ def _flats(speed: np.ndarray, peaks: np.ndarray, rate_hz: float) -> np.ndarray:
     return np.array(found, dtype=int)
 
 
-def _length(acc: np.ndarray, gyr: np.ndarray, dt_s: float) -> float:
+def _length(acc: np.ndarray, gyr: np.ndarray, up: np.ndarray, dt_s: float) -> float:
     """Horizontal way between two instants of rest."""
     if len(acc) < 3:
         return 0.0
-    scale = 9.80665 / np.linalg.norm(acc[:3].mean(axis=0))
-    rotation = Rotation.align_vectors([[0.0, 0.0, 1.0]], acc[:3].mean(axis=0)[None])[0]
+    rotation = Rotation.align_vectors([[0.0, 0.0, 1.0]], up[None])[0]
     world = np.empty_like(acc)
     for i in range(len(acc)):
         if i:
             rotation = rotation * Rotation.from_rotvec(0.5 * (gyr[i] + gyr[i - 1]) * dt_s)
-        world[i] = rotation.apply(acc[i]) * scale - [0.0, 0.0, 9.80665]
+        world[i] = rotation.apply(acc[i]) - [0.0, 0.0, 9.80665]
     velocity = np.concatenate([np.zeros((1, 3)), np.cumsum(0.5 * (world[1:] + world[:-1]) * dt_s, axis=0)])
     velocity -= np.linspace(0.0, 1.0, len(acc))[:, None] * velocity[-1]
     way = np.sum(0.5 * (velocity[1:] + velocity[:-1]) * dt_s, axis=0)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from gait_twin.recording import FootPose, Side
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
-from gait_twin.steps.swing import GRAVITY_MPS2, FlatState, Swing, integral, smooth, tilt_error
+from gait_twin.steps.swing import GRAVITY_MPS2, FlatReading, FlatState, Swing, integral, smooth, tilt_error
 
 FloatArray = NDArray[np.float64]
 Quat = tuple[float, float, float, float]
@@ -21,6 +21,8 @@ LONGEST_SWING_S = 10.0
 """Movement without a foot-flat for longer is not gait; the trajectory begins anew."""
 LONGEST_BRIDGE_S = 0.5
 """Over a longer gap the foot's heading is lost and the trajectory begins anew."""
+MIN_SWING_S = 0.3
+"""A dip of motion sooner after a foot-flat is no new stance."""
 FLAT_HALF_WIDTH_S = 0.04
 """Gravity is averaged this far to either side of a foot-flat."""
 REST_RATE_SD_RADPS = 0.005
@@ -151,7 +153,8 @@ class FootTracker:
         found = self._finder.last() if self._finder.flat and self._last is not None else None
         if found is None or not (found.index > self._base or self._state is None):
             return []
-        return [self._close(found, self._last[0])]
+        flat = self._close(found, self._last[0])
+        return [flat] if flat is not None else []
 
     def _run(
         self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
@@ -205,7 +208,9 @@ class FootTracker:
             self._count += 1
             found = step(index, motion[i]) if index >= 0 else None
             if found is not None and (found.index > self._base or self._state is None):
-                flats.append(self._close(found, now_s))
+                flat = self._close(found, now_s)
+                if flat is not None:
+                    flats.append(flat)
             elif self._finder.flat and not self._held and self._state is not None:
                 self._stop(now_s)
             self._held = self._finder.flat
@@ -258,37 +263,45 @@ class FootTracker:
         self._position = tuple(p - since * v for p, v in zip(self._position, self._velocity, strict=True))  # type: ignore[assignment]
         self._velocity = (0.0, 0.0, 0.0)
 
-    def _close(self, found: FootFlat, now_s: float) -> Flat:
-        """Smooth the swing that ends at a foot-flat and put the odometry onto it."""
+    def _close(self, found: FootFlat, now_s: float) -> Flat | None:
+        """Smooth the swing that ends at a foot-flat and put the odometry onto it; None if it is none."""
+        if found.doubtful and (self._state is None or found.index - self._base < MIN_SWING_S / self._dt_s):
+            return None
         end = found.index - self._base
         n = self._count - self._base
         raw = self._samples[:n]
-        window = raw[max(0, end - self._half) : end + self._half + 1, :3].mean(axis=0)
-        self._learn_scale(window, raw[: end + 1], found.resting)
+        around = raw[max(0, end - self._half) : end + self._half + 1].mean(axis=0)
+        if not found.doubtful:
+            self._learn_scale(around[:3], raw[: end + 1], found.resting)
+        reading = FlatReading(self._scale * around[:3], around[3:] - self._bias, found.motion_radps)
         force = self._scale * raw[:, :3]
         matrices = Rotation.from_quat(np.array(self._quats), scalar_first=True).as_matrix()
         flat_s = now_s - (n - 1 - end) * self._dt_s
         swing = None
         if self._state is None:
-            tilt = np.append(tilt_error(matrices[end], window), 0.0)
+            tilt = np.append(tilt_error(matrices[end], reading.force), 0.0)
             rotation = Rotation.from_rotvec(tilt).as_matrix() @ matrices[end]
             covariance = np.diag([self._settings.tilt_sd_rad**2] * 2 + [0.0] + [self._bias_var] * 3)
-            self._state = FlatState(rotation, self._bias, covariance)
+            self._state = FlatState(
+                rotation,
+                self._bias,
+                covariance,
+                reading.velocity_mps(rotation, self._settings),
+                reading.velocity_sd_mps(self._settings),
+            )
         else:
             turned = matrices[0].T @ matrices[: end + 1]
             if found.resting:
-                self._state = self._rest(raw[: end + 1, 3:], turned[-1], window)
+                self._state = self._rest(raw[: end + 1, 3:], turned[-1], reading)
             else:
                 times = flat_s + (np.arange(end + 1) - end) * self._dt_s
-                swing, self._state = smooth(
-                    times,
-                    force[: end + 1],
-                    turned,
-                    self._state,
-                    window,
-                    self._settings,
-                    bool(self._good[: end + 1].all()),
+                good = bool(self._good[: end + 1].all())
+                swing, state = smooth(
+                    times, force[: end + 1], turned, self._state, reading, self._settings, good
                 )
+                if found.doubtful and swing.surprise > self._settings.max_surprise:
+                    return None
+                self._state = state
                 self._flat_position = self._flat_position + swing.displacement_m
         self._bias, self._bias_var = self._state.rate_bias, float(self._state.covariance[5, 5])
         self._bias_list = self._bias.tolist()
@@ -297,7 +310,7 @@ class FootTracker:
         self._flat_s = flat_s
         return Flat(flat_s, self._flat_position, self._state.rotation, swing, self._chain)
 
-    def _rest(self, gyr: FloatArray, turned: FloatArray, window: FloatArray) -> FlatState:
+    def _rest(self, gyr: FloatArray, turned: FloatArray, reading: FlatReading) -> FlatState:
         """A second of standing: bias from the mean rate, tilt from gravity, heading kept."""
         assert self._state is not None
         before = self._state
@@ -307,12 +320,12 @@ class FootTracker:
         # `turned` was integrated with the bias known before
         late = Rotation.from_rotvec((before.rate_bias - bias) * (len(gyr) - 1) * self._dt_s).as_matrix()
         rotation = before.rotation @ turned @ late
-        tilt = np.append(tilt_error(rotation, window), 0.0)
+        tilt = np.append(tilt_error(rotation, reading.force), 0.0)
         rotation = Rotation.from_rotvec(tilt).as_matrix() @ rotation
         covariance = np.zeros((6, 6))
         covariance[[0, 1], [0, 1]] = (self._settings.tilt_sd_rad / 3.0) ** 2
         covariance[[3, 4, 5], [3, 4, 5]] = (1.0 - gain) * variance + 1e-4**2
-        return FlatState(rotation, bias, covariance)
+        return FlatState(rotation, bias, covariance, np.zeros(3), reading.velocity_sd_mps(self._settings))
 
     def _learn_scale(self, window: FloatArray, raw: FloatArray, resting: bool) -> None:
         force = raw[:, :3].mean(axis=0) if resting else window
@@ -329,7 +342,7 @@ class FootTracker:
         assert self._state is not None
         rotation = self._state.rotation @ (matrices[end].T @ matrices[end:n])
         world = np.einsum("nij,nj->ni", rotation, force[end:n]) - [0.0, 0.0, GRAVITY_MPS2]
-        velocity = integral(world, self._dt_s)
+        velocity = self._state.velocity_mps + integral(world, self._dt_s)
         position = self._flat_position + integral(velocity, self._dt_s)
         self._force = tuple(world[-1].tolist())  # type: ignore[assignment]
         if self._finder.flat:

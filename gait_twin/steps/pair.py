@@ -21,6 +21,10 @@ ASYMMETRY_SD_M = 0.03
 Gait & Posture 31:241: healthy step length ratios of 1.0 to 1.08)."""
 STEP_SD_M = 0.03
 """Scatter of single steps about the person's mean pattern."""
+MISMATCH_SD = 0.03
+"""Two sensors' stride lengths differ by this fraction (scale errors of accelerometers)."""
+PERSON_WALK = 0.001
+"""Asymmetry (m), width (m) and mismatch (1) change by this from step to step."""
 TURN_SD_M_PER_RAD = 0.3
 """The pattern holds less while turning."""
 HEADING_SD_RAD = 0.02
@@ -42,7 +46,8 @@ class FeetPair:
     slowly, and the standard deviation says so.
 
     The state is right foot minus left foot (x, y, m, in the left foot's frame), the asymmetry of the
-    right step (m) and the mean step width (m).
+    right step (m), the mean step width (m), and by how much the right foot's strides come out too long
+    for the left's (a fraction): both feet walk the same way, their sensors do not know it.
     """
 
     def __init__(self, settings: StepSettings) -> None:
@@ -50,7 +55,7 @@ class FeetPair:
         self._heading: complex = 0.0
         self._ways: dict[Side, complex] = {}
         self._state: FloatArray | None = None
-        self._covariance = np.zeros((4, 4))
+        self._covariance = np.zeros((5, 5))
 
     def restart(self) -> None:
         """Forget the feet's places (a trajectory began anew); keep what is known of the person."""
@@ -99,9 +104,13 @@ class FeetPair:
         assert self._state is not None
         rotation = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
         across = np.array([-moved.imag, moved.real]) * HEADING_SD_RAD
-        self._state[:2] += sign * np.array([moved.real, moved.imag])
+        step = np.array([moved.real, moved.imag])
+        self._state[:2] += (sign - 0.5 * self._state[4]) * step
+        transition = np.eye(5)
+        transition[:2, 4] = -0.5 * step
+        self._covariance = transition @ self._covariance @ transition.T
         self._covariance[:2, :2] += rotation @ covariance @ rotation.T + np.outer(across, across)
-        self._covariance[[2, 3], [2, 3]] += 0.002**2
+        self._covariance[[2, 3, 4], [2, 3, 4]] += PERSON_WALK**2
         if len(self._ways) < 2 or not walking:
             return None
         ahead = self._direction(joined)
@@ -112,10 +121,11 @@ class FeetPair:
         """Quiet standing: side by side across the first step's direction."""
         unit = moved / abs(moved)
         place = -1j * unit * self._width_m  # right of the left foot
-        self._state = np.array([place.real, place.imag, 0.0, self._width_m])
+        self._state = np.array([place.real, place.imag, 0.0, self._width_m, 0.0])
         ahead = np.array([[unit.real, -unit.imag], [unit.imag, unit.real]])
         self._covariance[:2, :2] = ahead @ np.diag([STANDING_SD_M**2, WIDTH_SD_M**2]) @ ahead.T
         self._covariance[2, 2], self._covariance[3, 3] = ASYMMETRY_SD_M**2, WIDTH_SD_M**2
+        self._covariance[4, 4] = MISMATCH_SD**2
 
     def _direction(self, joined: complex) -> complex:
         left, right = self._ways[Side.LEFT], self._ways[Side.RIGHT] * joined
@@ -127,8 +137,8 @@ class FeetPair:
         assert self._state is not None
         observe = np.array(
             [
-                [sign * ahead.real, sign * ahead.imag, -sign, 0.0],
-                [ahead.imag, -ahead.real, 0.0, -1.0],
+                [sign * ahead.real, sign * ahead.imag, -sign, 0.0, 0.0],
+                [ahead.imag, -ahead.real, 0.0, -1.0, 0.0],
             ]
         )
         noise = np.eye(2) * (STEP_SD_M**2 + (TURN_SD_M_PER_RAD * turning_rad) ** 2)

@@ -23,12 +23,27 @@ class StepSettings:
     zero_velocity_sd_mps: float = setting(
         0.015, "How well a flat foot's sensor stands still, m/s.", low=0.001, high=0.2
     )
+    moving_flat_m: float = setting(
+        0.03, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5
+    )
+    sensor_height_m: float = setting(
+        0.1, "Height of the foot's sensor over the sole, on which a flat foot rolls, m.", low=0.0, high=0.3
+    )
     tilt_sd_rad: float = setting(
         0.03, "Error of the direction of gravity measured in a walking foot-flat, rad.", low=0.002, high=0.3
     )
     rate_bias_sd_radps: float = setting(0.01, "Bias of the gyroscope before any rest, rad/s.", low=0.0001, high=0.2)
-    drift_sd_mps2: float = setting(0.1, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
+    drift_sd_mps2: float = setting(0.05, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
     scale_sd: float = setting(0.03, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
+    dip_fraction: float = setting(
+        0.35,
+        "Where no foot-flat is found, a dip of motion to this fraction of the swing's is tried as one.",
+        low=0.0,
+        high=0.8,
+    )
+    max_surprise: float = setting(
+        1.5, "A dip is a foot-flat if the velocity integrated to it is within so many SDs of rest.", low=0.5, high=10.0
+    )
     max_stride_s: float = setting(2.5, "Two heel strikes further apart are not one stride, s.", low=1.0, high=6.0)
     max_gap_s: float = setting(0.04, "Lost samples longer than this spoil the swing they lie in, s.", low=0.0, high=0.3)
     stance_width_m: float = setting(0.15, "Distance of the two foot sensors in quiet standing, m.", low=0.0, high=0.5)

@@ -39,11 +39,14 @@ class FootFlat:
         Motion measure there.
     resting
         True when the foot has not moved since the foot-flat before.
+    doubtful
+        True for a dip of motion that passes no limit: a short stance, or nothing.
     """
 
     index: int
     motion_radps: float
-    resting: bool
+    resting: bool = False
+    doubtful: bool = False
 
 
 RECURSIVE = (1.0, 0.0)
@@ -90,6 +93,7 @@ class FootFlatFinder:
     def __init__(self, settings: StepSettings, dt_s: float) -> None:
         self._floor = settings.flat_motion_radps
         self._fraction = settings.flat_fraction
+        self._dip_fraction = settings.dip_fraction
         self._rest = round(REST_S / dt_s)
         self._repeat = round(REPEAT_S / dt_s)
         self._recent_length = round(DEPARTURE_S / dt_s)
@@ -103,6 +107,7 @@ class FootFlatFinder:
         self._still_from = self._since = 0
         self._best = (float("inf"), 0)
         self._recent: deque[tuple[float, int]] = deque(maxlen=self._recent_length)
+        self._high, self._dip = 0.0, (float("inf"), 0)
         self._given = -1
         self._resting = False
 
@@ -115,9 +120,11 @@ class FootFlatFinder:
                 self.restart()
                 self.flat = True
                 self._still_from, self._since, self._best = index, index, (motion, index)
-            return None
+                return None
+            return self._dip_before(index, motion)
         if motion > (2.0 * REST_MOTION_RADPS if self._resting else 1.5 * limit):
             self.flat = False
+            self._high, self._dip = motion, (float("inf"), index)
             return self.last()
         self._best = min(self._best, (motion, index))
         if self._resting:
@@ -127,10 +134,22 @@ class FootFlatFinder:
             self._still_from = index
         still = index - self._still_from >= self._rest
         if still or index - self._since >= self._repeat:
-            found = FootFlat(self._best[1], self._best[0], False)
+            found = FootFlat(self._best[1], self._best[0])
             self._resting, self._given = still, found.index
             self._since, self._best = index, (float("inf"), index)
             return found
+        return None
+
+    def _dip_before(self, index: int, motion: float) -> FootFlat | None:
+        """A dip of motion that has just ended."""
+        if motion > self._high:
+            self._high, self._dip = motion, (float("inf"), index)
+        elif motion < self._dip[0]:
+            self._dip = (motion, index)
+        lowest, at = self._dip
+        if lowest < self._dip_fraction * self._high and motion > 2.0 * lowest:
+            self._high, self._dip = motion, (float("inf"), index)
+            return FootFlat(at, lowest, doubtful=True)
         return None
 
     def last(self) -> FootFlat | None:
@@ -141,6 +160,6 @@ class FootFlatFinder:
                 return None
             motion, self._given = min(later)
             return FootFlat(self._given, motion, True)
-        if self._best[1] <= self._given:
+        if self._best[1] <= self._given or self._best[0] == float("inf"):
             return None
-        return FootFlat(self._best[1], self._best[0], False)
+        return FootFlat(self._best[1], self._best[0])

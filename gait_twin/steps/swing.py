@@ -27,11 +27,43 @@ class FlatState:
         (3,) gyroscope bias, rad/s.
     covariance
         (6, 6) of the attitude error (world axes, rad) and the bias error.
+    velocity_mps
+        (3,) of the sensor there, m/s: a flat foot still rolls a little.
+    velocity_sd_mps
+        How well that holds, m/s.
     """
 
     rotation: FloatArray
     rate_bias: FloatArray
     covariance: FloatArray
+    velocity_mps: FloatArray
+    velocity_sd_mps: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlatReading:
+    """What the samples around a foot-flat say.
+
+    Attributes
+    ----------
+    force, rate
+        (3,) mean specific force (scale corrected, m/s²) and angular rate (bias removed, rad/s), sensor axes.
+    motion_radps
+        Motion measure.
+    """
+
+    force: FloatArray
+    rate: FloatArray
+    motion_radps: float
+
+    def velocity_mps(self, rotation: FloatArray, settings: StepSettings) -> FloatArray:
+        """(3,) of the sensor in the frame of `rotation`: it sits above a sole that turns with the foot."""
+        x, y, _ = rotation @ self.rate
+        return np.array([y, -x, 0.0]) * settings.sensor_height_m
+
+    def velocity_sd_mps(self, settings: StepSettings) -> float:
+        """The more the foot moves, the less its sensor stands still, m/s."""
+        return float(np.hypot(settings.zero_velocity_sd_mps, settings.moving_flat_m * self.motion_radps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +80,8 @@ class Swing:
         (n, 3, 3) rotating sensor axes into that frame.
     covariance
         (3, 3) of the displacement, m².
+    surprise
+        Velocity left at the closing foot-flat over its expected SD: large where the foot did not stop.
     valid
         False across lost or saturated samples.
     """
@@ -57,6 +91,7 @@ class Swing:
     velocity_mps: FloatArray
     rotation: FloatArray
     covariance: FloatArray
+    surprise: float
     valid: bool
 
     @property
@@ -102,10 +137,9 @@ def smooth(
     force: FloatArray,
     turned: FloatArray,
     start: FlatState,
-    end_force: FloatArray,
+    end: FlatReading,
     settings: StepSettings,
     valid: bool,
-    resting: bool = False,
 ) -> tuple[Swing, FlatState]:
     """Integrate one swing and take what its closing foot-flat says back to its beginning.
 
@@ -126,10 +160,8 @@ def smooth(
         (n, 3, 3) rotation since the first sample, from the bias-corrected rate.
     start
         Filter state at the first sample.
-    end_force
-        (3,) mean specific force around the last sample.
-    resting
-        True when the foot rests for long at the end: gravity is then exact to a third of its sd.
+    end
+        What the samples around the last one say.
 
     Returns
     -------
@@ -140,7 +172,7 @@ def smooth(
     rotation = start.rotation @ turned
     world = np.einsum("nij,nj->ni", rotation, force)
     acceleration = world - [0.0, 0.0, GRAVITY_MPS2]
-    velocity = integral(acceleration, dt_s)
+    velocity = start.velocity_mps + integral(acceleration, dt_s)
     position = integral(velocity, dt_s)
 
     # Sensitivities of attitude, velocity and position to the 12 errors
@@ -155,16 +187,21 @@ def smooth(
 
     prior = np.zeros((12, 12))
     prior[:6, :6] = start.covariance
-    prior[range(6, 9), range(6, 9)] = settings.zero_velocity_sd_mps**2
+    prior[range(6, 9), range(6, 9)] = start.velocity_sd_mps**2
     prior[range(9, 12), range(9, 12)] = settings.drift_sd_mps2**2
     observe = np.zeros((5, 12))
     observe[:3] = velocity_by[-1]
     observe[3:, LEVEL] = np.eye(2)
     observe[3:, 3:6] = attitude_bias[-1][:2]
-    tilt_sd = settings.tilt_sd_rad / (3.0 if resting else 1.0)
-    noise = np.diag([settings.zero_velocity_sd_mps**2] * 3 + [tilt_sd**2] * 2)
-    residual = np.concatenate([-velocity[-1], tilt_error(rotation[-1], end_force)])
-    gain = np.linalg.solve(observe @ prior @ observe.T + noise, observe @ prior).T
+    end_velocity = end.velocity_mps(rotation[-1], settings)
+    end_sd = end.velocity_sd_mps(settings)
+    # A foot that moves is also accelerated: its force is less of a vertical
+    tilt_sd = settings.tilt_sd_rad * max(1.0, 2.0 * end.motion_radps)
+    noise = np.diag([end_sd**2] * 3 + [tilt_sd**2] * 2)
+    residual = np.concatenate([end_velocity - velocity[-1], tilt_error(rotation[-1], end.force)])
+    expected = observe @ prior @ observe.T + noise
+    gain = np.linalg.solve(expected, observe @ prior).T
+    surprise = float(np.sqrt(residual[:3] @ np.linalg.solve(expected[:3, :3], residual[:3]) / 3.0))
     errors = gain @ residual
     posterior = prior - gain @ observe @ prior
 
@@ -188,6 +225,7 @@ def smooth(
         velocity,
         rotation,
         position_by[-1] @ posterior @ position_by[-1].T,
+        surprise,
         valid,
     )
-    return swing, FlatState(final, start.rate_bias + errors[3:6], covariance)
+    return swing, FlatState(final, start.rate_bias + errors[3:6], covariance, end_velocity, end_sd)
