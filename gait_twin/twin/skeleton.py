@@ -165,6 +165,7 @@ class Skeleton:
         index = []
         for coordinate in handles:
             coordinate.setLocked(self._state, False)
+            coordinate.setClamped(self._state, False)
             coordinate.setValue(self._state, coordinate.getDefaultValue() + 0.125, False)
             moved = np.flatnonzero(np.abs(self._state.getQ().to_numpy() - base) > 0.06)
             if len(moved) != 1:

@@ -206,6 +206,15 @@ def test_coupled_coordinates_follow(data_dir: Path) -> None:
     assert skeleton.values[skeleton.coordinates.index("knee_angle_r_beta")] == pytest.approx(1.2, abs=0.05)
 
 
+def test_coordinate_at_the_end_of_its_range_is_no_obstacle() -> None:
+    model = build_default_model(1.75, 70.0)
+    knee = model.getCoordinateSet().get("knee_angle_r")
+    knee.setRangeMax(0.0)
+    knee.setDefaultValue(0.0)
+    skeleton = Skeleton(model)
+    assert skeleton.high[skeleton.coordinates.index("knee_angle_r")] == 0.0
+
+
 def test_free_joint_is_refused() -> None:
     model = opensim.Model()
     body = opensim.Body("pelvis", 10.0, opensim.Vec3(0, 0, 0), opensim.Inertia(1, 1, 1))
