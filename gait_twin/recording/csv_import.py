@@ -58,7 +58,9 @@ def import_csv(path: Path | str) -> Recording:
         _check_rate(described, segment, sensor, assembled.imus[segment].time_s)
     _check_overlap(described, assembled)
     for segment, stream in assembled.imus.items():
-        check_plausible(stream, described.where("sensors", segment) + f": {segment}")
+        sensor = description.sensors[segment]
+        gyr_unit = sensor.gyr.unit if sensor.gyr else "rad/s"
+        check_plausible(stream, f"{described.where('sensors', segment)}: {segment}", sensor.acc.unit, gyr_unit)
     start = description.start_time
     return Recording(
         imus=assembled.imus,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gait_twin.errors import InputError
 from gait_twin.recording.axes import quat_from_rotvec, quat_multiply, quat_rotate
 from gait_twin.recording.recording import ImuStream
-from gait_twin.recording.units import ACC, GYR, STANDARD_GRAVITY_MPS2
+from gait_twin.recording.units import ACC, GYR
 
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ _LARGEST_ERROR = 0.1  # of gravity
 _CLEARLY = 3.0  # another set of axes must fit this much better before anything is refused
 
 
-def check_plausible(stream: ImuStream, where: str) -> None:
+def check_plausible(stream: ImuStream, where: str, acc_unit: str, gyr_unit: str) -> None:
     """Refuse a stream whose units, columns or axes cannot be right.
 
     1. At the stillest moments the specific force is about 1 g.
@@ -53,6 +53,8 @@ def check_plausible(stream: ImuStream, where: str) -> None:
         Usable samples of one sensor, in the vocabulary's units.
     where
         Beginning of the sentence.
+    acc_unit, gyr_unit
+        Units that the description says.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def check_plausible(stream: ImuStream, where: str) -> None:
     acc, gyr = stream.acc_mps2, stream.gyr_radps
     still = _stillest_mps2(acc, stream.sampling_rate_hz)
     if not _GRAVITY_MPS2[0] <= still <= _GRAVITY_MPS2[1]:
-        raise InputError(f"{where}: {_why_no_gravity(still, gyr)}")
+        raise InputError(f"{where}: {_why_no_gravity(still, gyr, acc_unit, gyr_unit)}")
     if gyr is None:
         return
     fastest = float(np.percentile(np.linalg.norm(gyr, axis=1), 99))
@@ -70,33 +72,30 @@ def check_plausible(stream: ImuStream, where: str) -> None:
     if fastest > _FASTEST_RADPS:
         raise InputError(
             f"{where}: gyr turns at {fastest:.0f} rad/s, faster than any leg; is its unit right? "
-            f"{_unit_that_fits(fastest)}"
+            f"{_unit_that_fits(fastest, gyr_unit)}"
         )
     if shaken > _MOVING_MPS2 and fastest < _SLOWEST_RADPS:
         raise InputError(
             f"{where}: gyr stays below {fastest:.2g} rad/s though the sensor is moved about; is its unit right? "
-            f"{_unit_that_fits(fastest)}"
+            f"{_unit_that_fits(fastest, gyr_unit)}"
         )
-    _check_axes(acc, gyr, stream.sampling_rate_hz, where)
+    _check_axes(acc, gyr, stream.sampling_rate_hz, where, gyr_unit)
 
 
-def _why_no_gravity(still: float, gyr: FloatArray | None) -> str:
+def _why_no_gravity(still: float, gyr: FloatArray | None, acc_unit: str, gyr_unit: str) -> str:
     if gyr is not None:
-        other = np.linalg.norm(gyr, axis=1)
         # the angular rate of a worn sensor is near 0 half of the time; gravity never is
+        low, median = np.percentile(np.linalg.norm(gyr, axis=1) / GYR[gyr_unit], [5, 50])
         for unit, factor in ACC.items():
-            for turned in GYR.values():
-                low, high = np.percentile(other / turned * factor, [5, 50])
-                if low > 0.5 * STANDARD_GRAVITY_MPS2 and _GRAVITY_MPS2[0] <= high <= _GRAVITY_MPS2[1]:
-                    return (
-                        f"acc and gyr seem to be swapped: the columns of gyr show gravity (in {unit}), those of "
-                        "acc do not."
-                    )
-    for (given, by), (fits, to) in itertools.permutations(ACC.items(), 2):
-        if _GRAVITY_MPS2[0] <= still / by * to <= _GRAVITY_MPS2[1]:
+            if low > 0.5 * median and _GRAVITY_MPS2[0] <= median * factor <= _GRAVITY_MPS2[1]:
+                return (
+                    f"acc and gyr seem to be swapped: the columns of gyr show gravity (in {unit}), those of acc do not."
+                )
+    for unit, factor in ACC.items():
+        if _GRAVITY_MPS2[0] <= still / ACC[acc_unit] * factor <= _GRAVITY_MPS2[1]:
             return (
-                f"|acc| at its stillest is {still:.3g} m/s² instead of about 9.8; the values look like {fits} "
-                f"where {given} is said."
+                f"|acc| at its stillest is {still:.3g} m/s² instead of about 9.8; the values look like {unit} where "
+                f"{acc_unit} is said."
             )
     if still < _FREE_MPS2:
         return (
@@ -121,21 +120,21 @@ def _spread(acc: FloatArray, rate_hz: float) -> FloatArray:
     return np.sqrt(np.maximum(variance, 0.0).sum(axis=1))
 
 
-def _unit_that_fits(fastest_radps: float) -> str:
+def _unit_that_fits(fastest_radps: float, gyr_unit: str) -> str:
     fits = [
-        f"{fits} where {given} is said"
-        for (given, by), (fits, to) in itertools.permutations({k: GYR[k] for k in ("rad/s", "deg/s")}.items(), 2)
-        if 10 * _SLOWEST_RADPS < fastest_radps / by * to < _FASTEST_RADPS
+        unit
+        for unit in ("rad/s", "deg/s")
+        if 10 * _SLOWEST_RADPS < fastest_radps / GYR[gyr_unit] * GYR[unit] < _FASTEST_RADPS
     ]
-    return f"The values look like {' or '.join(fits)}." if fits else "Check the columns too."
+    return f"The values look like {fits[0]} where {gyr_unit} is said." if fits else "Check the columns too."
 
 
-def _check_axes(acc: FloatArray, gyr: FloatArray, rate_hz: float, where: str) -> None:
+def _check_axes(acc: FloatArray, gyr: FloatArray, rate_hz: float, where: str, gyr_unit: str) -> None:
     """Refuse axes or units of `gyr` that carry gravity away, where others keep it."""
     starts = _starts(acc, gyr, rate_hz)
     if len(starts) < _LEAST_WINDOWS:
         return
-    degree = np.pi / 180.0
+    other_units = [unit for unit in ("rad/s", "deg/s") if unit != gyr_unit]
     identity = np.eye(3)
     turned = np.array(
         [
@@ -144,7 +143,8 @@ def _check_axes(acc: FloatArray, gyr: FloatArray, rate_hz: float, where: str) ->
             for signs in itertools.product((1.0, -1.0), repeat=3)
         ]
     )
-    candidates = np.concatenate([turned, [identity / degree, identity * degree]])
+    scaled = [identity * GYR[unit] / GYR[gyr_unit] for unit in other_units]
+    candidates = np.concatenate([turned, scaled])
     errors = _errors(acc, gyr, rate_hz, starts, candidates)
     mine = errors[int(np.argmax((candidates == identity).all(axis=(1, 2))))]
     best = int(np.argmin(errors))
@@ -152,8 +152,8 @@ def _check_axes(acc: FloatArray, gyr: FloatArray, rate_hz: float, where: str) ->
         return
     found = f"{where}: acc and gyr do not belong together: turned by gyr, gravity wanders by {mine:.0%} in two seconds"
     if best >= len(turned):
-        says = "rad/s where deg/s" if best == len(turned) else "deg/s where rad/s"
-        raise InputError(f"{found}. The values of gyr look like {says} is said.")
+        unit = other_units[best - len(turned)]
+        raise InputError(f"{found}. The values of gyr look like {unit} where {gyr_unit} is said.")
     if np.allclose(candidates[best], -identity):
         raise InputError(
             f"{found}, with all signs of gyr changed by {errors[best]:.0%}: a left-handed set of axes, or a gyr that "

@@ -211,6 +211,8 @@ def _first_error(path: Path, tree: Any, problem: ValidationError) -> str:
     elif first["type"] in ("too_short", "too_long"):
         wanted = context.get("min_length", context.get("max_length"))
         says = f"{name} has {context['actual_length']} entries; give {wanted}"
+    elif first["type"] in ("model_type", "dict_type"):
+        says = f"{name} is {first['input']!r}; give keys with values"
     else:
         wanted = first["msg"].removeprefix("Input should be ").replace("less than or equal to", "at most")
         says = f"{name} is {first['input']!r}; give {wanted.replace('greater than or equal to', 'at least')}"

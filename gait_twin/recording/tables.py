@@ -202,8 +202,8 @@ def read_table(
         names = [name.strip().strip('"') for name in numbered.pop(0)[1].split(separator)]
         if all(_is_number(name) for name in names if name):
             raise InputError(
-                f"{path}: the line that should name its columns holds numbers ({separator.join(names[:4])} …); check how "
-                "many rows to skip, or say that there is no header."
+                f"{path}: the line that should name its columns holds numbers ({separator.join(names[:4])} …); check "
+                "how many rows to skip, or say that there is no header."
             )
     elif header is not True and header is not False:
         names = list(header)
