@@ -2,16 +2,203 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-up_app = typer.Typer(name="up", help="Start the whole graph of nodes.", no_args_is_help=True, rich_markup_mode="rich")
+from gait_twin.cli.show import (
+    LOST,
+    busy,
+    comparison_tables,
+    err,
+    out,
+    parameters_table,
+    progress,
+    report,
+    wrote,
+)
+from gait_twin.errors import InputError
+
+if TYPE_CHECKING:
+    from gait_twin.graph import GraphOptions
+
+up_app = typer.Typer(
+    name="up",
+    help="Start the whole graph of nodes: live, replay, demo.",
+    epilog="[bold]Examples[/bold]  gait-twin up demo --out demo   ·   gait-twin up replay walk --rate 4   ·   "
+    "gait-twin up live --body body.yaml --record walk",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the topics, one per subject.")]
+RecordOption = Annotated[Path | None, typer.Option("--record", help="Bag to record everything into (a new folder).")]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="Your own OpenSim model (.osim); without it one of the person's size is built."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NODE.PARAMETER=VALUE", help="Parameter of a node; config/NODE.yaml lists them."),
+]
 
 
 @up_app.command()
-def demo() -> int:
-    return 0
+def live(
+    body: Annotated[
+        Path | None, typer.Option("--body", help="Who, and which topic is on which segment; default config/body.yaml.")
+    ] = None,
+    namespace: NamespaceOption = "",
+    record: RecordOption = None,
+    model: ModelOption = None,
+    parameters: SetOption = None,
+) -> int:
+    """Start the graph for sensors that publish sensor_msgs/Imu. Ctrl-C ends it.
+
+    [bold]Examples[/bold]
+
+      gait-twin up live --body body.yaml
+
+      gait-twin up live --body body.yaml --record walk --namespace subject_1
+    """
+    return _run("live", body=body, namespace=namespace, record=record, model=model, parameters=parameters)
 
 
 @up_app.command()
-def live() -> int:
-    return 0
+def replay(
+    bag: Annotated[Path, typer.Argument(metavar="BAG", help="Bag to play.")],
+    rate: Annotated[
+        float, typer.Option("--rate", help="Multiple of real time; 0: as fast as the graph follows.")
+    ] = 1.0,
+    subject: Annotated[str | None, typer.Option("--subject", help="Whose, where the bag holds several.")] = None,
+    namespace: NamespaceOption = "",
+    record: RecordOption = None,
+    model: ModelOption = None,
+    parameters: SetOption = None,
+) -> int:
+    """Start the graph on a bag. It ends with the bag, and no sample is lost, however slow the machine.
+
+    [bold]Examples[/bold]
+
+      gait-twin up replay walk
+
+      gait-twin up replay walk --rate 4 --record walk-again
+    """
+    return _run(
+        "replay",
+        bag=bag,
+        rate=rate,
+        subject=subject,
+        namespace=namespace,
+        record=record,
+        model=model,
+        parameters=parameters,
+    )
+
+
+@up_app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bag, the pictures and the page.")],
+    duration_s: Annotated[float, typer.Option("--duration", help="How long the virtual subject walks, s.")] = 60.0,
+    rate: Annotated[
+        float, typer.Option("--rate", help="Multiple of real time; 0: as fast as the graph follows.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the virtual subject.")] = 7,
+    namespace: NamespaceOption = "",
+    model: ModelOption = None,
+    parameters: SetOption = None,
+) -> int:
+    """Start the graph on a virtual subject, then compare what it published with the truth.
+
+    Writes a bag of everything, tables, pictures, and report.html: one page with the moving twin.
+
+    [bold]Examples[/bold]
+
+      gait-twin up demo --out demo
+
+      gait-twin up demo --out demo --duration 20 --rate 1
+    """
+    bag = out_dir / "bag"
+    _make_room(out_dir, bag)
+    code = _run(
+        "demo",
+        record=bag,
+        duration_s=duration_s,
+        rate=rate,
+        seed=seed,
+        namespace=namespace,
+        model=model,
+        parameters=parameters,
+    )
+    if code not in (0, LOST):
+        return code
+    with busy("Reading the bag back"):
+        from gait_twin import service
+        from gait_twin.recording import load, read_results
+        from gait_twin.twin import load_model
+
+        recording, results = load(bag), read_results(bag)
+        analysis = service.published(recording, results, load_model(model) if model else None)
+    with progress("Writing") as update:
+        paths = service.write(analysis, out_dir, progress=update)
+    comparison = service.compare(analysis)
+    out.print("\n[bold]What the graph published, against the truth[/bold]\n")
+    for made in comparison_tables(comparison) or [parameters_table(analysis)]:
+        out.print(made)
+        out.print()
+    wrote([bag, *paths])
+    return max(code, report(analysis.notices, analysis.losses))
+
+
+def _make_room(out_dir: Path, bag: Path) -> None:
+    """Take away the bag of an earlier demonstration, and nothing else."""
+    if out_dir.exists() and not out_dir.is_dir():
+        raise InputError(f"{out_dir} is a file; give --out a folder.")
+    if not bag.exists():
+        return
+    if not bag.is_dir() or any(file.suffix != ".mcap" and file.name != "metadata.yaml" for file in bag.iterdir()):
+        raise InputError(f"{bag} is there and is not an earlier demo's bag; give another --out.")
+    shutil.rmtree(bag)
+
+
+def _run(mode: str, *, model: Path | None, parameters: list[str] | None, **options: Any) -> int:
+    """Start the graph and stay with it to its end."""
+    from gait_twin.graph import GraphOptions, describe
+    from gait_twin.graph_runner import run_graph
+
+    if model is not None:
+        from gait_twin.twin import load_model
+
+        load_model(model)  # refuses what is no model here, in one sentence, instead of in a node's log
+    record = options.get("record")
+    if record is not None and record.exists():
+        raise InputError(f"{record} is there already; give a new name, or remove it first.")
+    if record is not None:
+        record.parent.mkdir(parents=True, exist_ok=True)
+    chosen: GraphOptions = GraphOptions(
+        **options, model_path=str(model or ""), parameters=_parameters(parameters or ())
+    )
+    graph = describe(mode, chosen)
+    for notice in graph.notices:
+        err.print(f"[blue]note:[/blue] {notice}", soft_wrap=True)
+    return int(run_graph(graph))
+
+
+def _parameters(assignments: list[str] | tuple[()]) -> dict[str, dict[str, Any]]:
+    """``NODE.PARAMETER=VALUE`` as parameters by node; values are read as YAML."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    found: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        node, dot, name = path.partition(".")
+        if not (equals and dot and name):
+            raise InputError(f"--set {assignment} is not of the form NODE.PARAMETER=VALUE.")
+        try:
+            found.setdefault(node, {})[name] = YAML(typ="safe").load(text)
+        except YAMLError:
+            raise InputError(f"--set {assignment}: {text!r} is no value.") from None
+    return found

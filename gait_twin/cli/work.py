@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gait_twin.cli.chosen import SetOption, choose, list_option
 from gait_twin.cli.recordings import (
     HeightOption,
     ImporterOption,
@@ -17,13 +18,26 @@ from gait_twin.cli.recordings import (
     read,
     with_subject,
 )
-from gait_twin.cli.show import busy, comparison_tables, out, parameters_table, progress, report, table, wrote
+from gait_twin.cli.show import busy, comparison_tables, out, parameters_table, progress, report, wrote
 from gait_twin.errors import InputError
 
 ModelOption = Annotated[
     Path | None,
     typer.Option("--model", help="Your own OpenSim model (.osim); without it one of the subject's size is built."),
 ]
+
+
+def _rooms() -> dict[str, Any]:
+    from gait_twin.service import AnalysisSettings
+
+    settings = AnalysisSettings()
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+
+
+def _virtual_subject() -> dict[str, Any]:
+    from gait_twin.simulation import default_demo
+
+    return dict(zip(("walk", "sensors"), default_demo(), strict=True))
 
 
 def analyze(
@@ -36,6 +50,8 @@ def analyze(
     options: OptionsOption = None,
     subject: SubjectOption = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures and the page.")] = True,
+    settings: SetOption = None,
+    listed: Annotated[bool, list_option(_rooms)] = False,
 ) -> int:
     """Find events, strides, steps and joint angles in a recording.
 
@@ -48,8 +64,9 @@ def analyze(
 
       gait-twin analyze recording.yaml --out result --height 1.72 --mass 70.5
 
-      gait-twin analyze walk --out result --model Rajagopal2016.osim
+      gait-twin analyze walk --out result --model Rajagopal2016.osim --set hub.mounting=pelvis=z
     """
+    del listed
     if out_dir.exists() and not out_dir.is_dir():
         raise InputError(f"{out_dir} is a file; give --out a folder.")
     with busy(f"Reading {recording}"):
@@ -59,8 +76,9 @@ def analyze(
         from gait_twin.twin import load_model
 
         chosen = load_model(model) if model is not None else None
+    rooms = service.AnalysisSettings(**choose(_rooms(), settings or (), {}))
     with progress("Walking through") as update:
-        analysis = service.analyze(source, model=chosen, progress=update)
+        analysis = service.analyze(source, rooms, chosen, progress=update)
     with progress("Writing") as update:
         paths = service.write(analysis, out_dir, pictures=plots, progress=update)
     out.print(parameters_table(analysis))
@@ -73,7 +91,7 @@ def analyze(
 
 
 def simulate(
-    bag: Annotated[Path | None, typer.Argument(metavar="OUT", help="Bag to write (a new folder).")] = None,
+    bag: Annotated[Path, typer.Argument(metavar="OUT", help="Bag to write (a new folder).")],
     duration_s: Annotated[float | None, typer.Option("--duration", help="Length of the recording, s.")] = None,
     speed_mps: Annotated[float | None, typer.Option("--speed", help="Walking speed on the straight, m/s.")] = None,
     cadence_spm: Annotated[float | None, typer.Option("--cadence", help="Cadence on the straight, steps/min.")] = None,
@@ -90,11 +108,8 @@ def simulate(
     rate_hz: Annotated[float | None, typer.Option("--rate", help="Sampling rate of the sensors, Hz.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of everything random.")] = None,
     perfect: Annotated[bool, typer.Option("--perfect", help="Perfect sensors instead of everyday ones.")] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; see --list-settings."),
-    ] = None,
-    list_settings: Annotated[bool, typer.Option("--list-settings", help="List every setting and exit.")] = False,
+    settings: SetOption = None,
+    listed: Annotated[bool, list_option(_virtual_subject)] = False,
 ) -> int:
     """Let a virtual subject walk and write what its sensors measure.
 
@@ -108,19 +123,13 @@ def simulate(
 
       gait-twin simulate feet --segments calcn_l,calcn_r --rate 200 --set packet_loss=0.05
     """
-    from gait_twin.simulation import SensorSettings, WalkSettings, default_demo
+    from gait_twin.simulation import SensorSettings, WalkSettings
     from gait_twin.simulation import simulate as walk_virtually
 
-    if list_settings:
-        _list_settings(*default_demo())
-        return 0
-    if bag is None:
-        raise InputError("No output is named; give the bag to write, as in: gait-twin simulate walk.")
+    del listed
     if bag.exists():
         raise InputError(f"{bag} is there already; give a new name, or remove it first.")
-    walk, sensors = default_demo()
-    if perfect:
-        walk, sensors = WalkSettings(), SensorSettings()
+    start = {"walk": WalkSettings(), "sensors": SensorSettings()} if perfect else _virtual_subject()
     chosen: dict[str, Any] = {
         "duration_s": duration_s,
         "speed_mps": speed_mps,
@@ -132,16 +141,9 @@ def simulate(
         "rates_hz": (rate_hz,) if rate_hz is not None else None,
         "seed": seed,
     }
-    for item in settings or ():
-        name, equals, text = item.partition("=")
-        field = next((f for s in (walk, sensors) for f in dataclasses.fields(s) if f.name == name), None)
-        if not equals or field is None:
-            raise InputError(f"--set {item} names no setting; write NAME=VALUE with a name of --list-settings.")
-        chosen[name] = _parse(name, text, field.default)
-    walk = dataclasses.replace(walk, **_of(walk, chosen))
-    sensors = dataclasses.replace(sensors, **_of(sensors, chosen))
+    groups = choose(start, settings or (), chosen)
     with progress("Walking") as update:
-        recording = walk_virtually(walk, sensors, progress=update)
+        recording = walk_virtually(groups["walk"], groups["sensors"], progress=update)
     with busy(f"Writing {bag}"):
         from gait_twin.recording import save
 
@@ -151,33 +153,3 @@ def simulate(
     wrote([bag])
     out.print(f"[dim]next:[/dim] gait-twin analyze {bag} --out {bag}-result", soft_wrap=True)
     return report(recording.notices, ())
-
-
-def _of(group: Any, chosen: dict[str, Any]) -> dict[str, Any]:
-    """What was chosen of one group of settings; seed belongs to both."""
-    return {f.name: chosen[f.name] for f in dataclasses.fields(group) if chosen.get(f.name) is not None}
-
-
-def _parse(name: str, text: str, default: Any) -> Any:
-    """A setting's text as a value of its default's type."""
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(default, tuple):
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            return tuple(type(default[0])(part) for part in parts)
-        return type(default)(text)
-    except (KeyError, ValueError):
-        raise InputError(f"--set {name}={text} is no {type(default).__name__}; see --list-settings.") from None
-
-
-def _list_settings(*groups: Any) -> None:
-    for group in groups:
-        made = table("Setting", "demo's value", title=type(group).__name__)
-        made.add_column("", justify="left", overflow="fold")
-        for field in dataclasses.fields(group):
-            value = getattr(group, field.name)
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            made.add_row(field.name, shown if len(shown) < 20 else shown[:18] + "…", field.metadata["description"])
-        out.print(made)
-        out.print()

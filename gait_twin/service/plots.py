@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
-from scipy.spatial.transform import Rotation
 
 from gait_twin.recording import EventKind, JointTrajectory, Side, Stride
-from gait_twin.service.comparison import compare
+from gait_twin.service.comparison import along_the_walk, compare
 from gait_twin.service.motion import footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, value
 from gait_twin.service.tables import in_shown_units
@@ -187,25 +186,6 @@ def cycles(joints: JointTrajectory, coordinate: str, strides_of_side: Sequence[S
     ]
     stacked = np.array(rows).reshape(-1, 101)
     return stacked[np.isfinite(stacked).all(axis=1)]
-
-
-def along_the_walk(joints: JointTrajectory) -> JointTrajectory:
-    """Pelvis angles relative to where the person walks.
-
-    OpenSim's gait models tilt and list about axes of the ground and rotate last, so that both change sign
-    on the way back. Here rotation comes first, as in Baker (2001), Human Movement Science 20(1-2):61-78.
-    """
-    names = ("pelvis_tilt", "pelvis_list", "pelvis_rotation")
-    if not set(names) <= set(joints.coordinates):
-        return joints
-    columns = [joints.coordinates.index(name) for name in names]
-    positions = joints.positions.copy()
-    known = np.isfinite(positions[:, columns]).all(axis=1)
-    if known.any():
-        turned = Rotation.from_euler("ZXY", positions[known][:, columns]).as_euler("YXZ")
-        for column, angles in zip(columns, turned.T[::-1], strict=True):
-            positions[known, column] = angles
-    return JointTrajectory(joints.time_s, joints.coordinates, positions)
 
 
 def joint_cycles(analysis: Analysis) -> Figure | None:

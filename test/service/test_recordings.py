@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from gait_twin.recording import JointTrajectory, Recording
 from gait_twin.recording.importers import find_importer
-from gait_twin.service import Analysis, analyze, compare
+from gait_twin.sensing import HubSettings
+from gait_twin.service import Analysis, AnalysisSettings, analyze, compare
 from gait_twin.service.comparison import score_joints
 from gait_twin.service.tables import is_length
+from gait_twin.twin import load_model
 
 pytestmark = pytest.mark.data
 
@@ -22,7 +25,7 @@ def opened(path: Path) -> Recording:
 
 
 def read_mot(path: Path) -> JointTrajectory:
-    lines = gzip.open(path, "rt").read().splitlines()
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     start = lines.index("endheader")
     names = tuple(lines[start + 1].split("\t")[1:])
     rows = np.array([line.split() for line in lines[start + 2 :] if line.strip()], dtype=float)
@@ -30,21 +33,25 @@ def read_mot(path: Path) -> JointTrajectory:
     return JointTrajectory(rows[:, 0], names, np.where(lengths, rows[:, 1:], np.radians(rows[:, 1:])))
 
 
+@pytest.fixture(scope="module")
+def analysis(data_dir: Path) -> Analysis:
+    """The treadmill walk."""
+    return analyze(opened(data_dir / "treadmill_7imu"))
+
+
 class TestTreadmill:
     """One subject at 3.7 km/h, against OptoGait, whose clock is its own."""
-
-    @pytest.fixture(scope="class")
-    def analysis(self, data_dir: Path) -> Analysis:
-        return analyze(opened(data_dir / "treadmill_7imu"))
 
     def test_stride_count_within_1_percent(self, analysis: Analysis) -> None:
         truth = analysis.recording.truth
         assert truth is not None
         offset = compare(analysis).clock_offset_s
-        first, last = (f(s.end_s for s in truth.strides) + offset for f in (min, max))
-        # OptoGait sees the walk only once the treadmill's belt runs evenly
-        ours = [s for s in analysis.strides if first - 0.2 <= s.end_s <= last + 0.2]
-        assert len(ours) == pytest.approx(len(truth.strides), rel=0.01)
+        # OptoGait counts nothing while the belt still runs up, and breaks off while it runs down
+        ends = sorted(s.end_s + offset for s in truth.strides)
+        steady = list(itertools.takewhile(lambda pair: pair[1] - pair[0] < 1.5, itertools.pairwise(ends)))
+        first, last = steady[0][0] - 0.2, steady[-1][1] + 0.2
+        ours = [s for s in analysis.strides if first <= s.end_s <= last]
+        assert len(ours) == pytest.approx(len(steady) + 1, rel=0.01)
 
     def test_stride_time_within_1_and_length_within_5_percent(self, analysis: Analysis) -> None:
         scores = {score.parameter.key: score for score in compare(analysis).parameters}
@@ -63,30 +70,31 @@ class TestTreadmill:
 class TestXsensWalk:
     """A real walk with whole legs, against OpenSim's own offline tools."""
 
-    @pytest.fixture(scope="class")
-    def analysis(self, data_dir: Path) -> Analysis:
-        from gait_twin.twin import load_model
-
+    # OpenSim's placer takes the pelvis sensor's z axis for forward; without that hint the walk tells
+    @pytest.mark.parametrize(
+        ("model", "mounting", "limit_deg"),
+        [("", ("pelvis=z",), 3.0), ("Rajagopal_2015.osim", ("pelvis=z",), 0.5), ("", (), 5.0)],
+    )
+    def test_joint_angles_follow_opensim(
+        self, model: str, mounting: tuple[str, ...], limit_deg: float, data_dir: Path
+    ) -> None:
         folder = data_dir / "opensim_xsens_walk"
-        return analyze(opened(folder / "raw"), model=load_model(folder / "Rajagopal_2015.osim"))
-
-    def test_joint_angles_follow_opensim(self, analysis: Analysis, data_dir: Path) -> None:
+        settings = AnalysisSettings(hub=HubSettings(mounting=mounting))
+        analysis = analyze(opened(folder / "raw"), settings, load_model(folder / model) if model else None)
         assert analysis.joints is not None
-        reference = read_mot(data_dir / "opensim_xsens_walk" / "derived" / "ik.mot.gz")
-        scores = {score.coordinate: score for score in score_joints(analysis.joints, reference)}
-        legs = [f"{name}_{side}" for side in "rl" for name in ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle")]
-        errors = {name: round(scores[name].rmse_aligned, 2) for name in [*legs, "pelvis_tilt", "pelvis_list"]}
-        assert max(errors.values()) <= 3.0, errors
+        scores = {s.coordinate: s for s in score_joints(analysis.joints, read_mot(folder / "derived" / "ik.mot.gz"))}
+        names = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle")
+        wanted = [f"{name}_{side}" for side in "rl" for name in names] + ["pelvis_tilt", "pelvis_list"]
+        errors = {name: round(scores[name].rmse_aligned, 2) for name in wanted}
+        assert max(errors.values()) <= limit_deg, errors
 
-    def test_about_five_cycles_forward(self, analysis: Analysis) -> None:
         assert analysis.motion is not None
         for side in ("left", "right"):
             assert 4 <= sum(s.side == side and s.valid for s in analysis.strides) <= 14
-        pelvis = analysis.motion.points_m[:, 0]
-        assert np.linalg.norm(np.ptp(pelvis[:, :2], axis=0)) > 3.0
+        assert np.linalg.norm(np.ptp(analysis.motion.points_m[:, 0, :2], axis=0)) > 3.0
 
 
-@pytest.mark.parametrize("trial", ["1-1", "4-1", "9-2"])
+@pytest.mark.parametrize("trial", ["1-1", "4-1", "8-1"])
 def test_ten_metres_and_back(trial: str, data_dir: Path) -> None:
     if not (data_dir / "foot_healthy_10m" / f"{trial}.json").exists():
         pytest.skip(f"trial {trial} is not there")
