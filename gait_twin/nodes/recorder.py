@@ -32,6 +32,7 @@ from gait_twin.recording.messages import make_ros_message, to_subject
 from gait_twin.settings import check, setting
 
 FLUSH_S = 1.0
+IMU_TYPE = "sensor_msgs/msg/Imu"
 UPSTREAM = ("sensor_hub", "event_detector", "step_estimator", "twin")
 
 
@@ -76,8 +77,11 @@ class RecorderNode(GaitNode):
             self._bag.close()
             raise
         self._write_subject()
+        self._sensors = []
         for topic in topics:
-            self.subscribe(topic, self._writer(topic), raw=True)
+            subscription, _ = self.subscribe(topic, self._writer(topic), raw=True)
+            if topic.type_name == IMU_TYPE:
+                self._sensors.append(subscription)
         self.create_timer(FLUSH_S, self._flush, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"Recording to {self._path}")
 
@@ -106,7 +110,7 @@ class RecorderNode(GaitNode):
     def _writer(self, topic: Topic) -> Callable[[bytes], None]:
         name, type_name = self._full_name(topic), topic.type_name
         counters, count = self.diagnostics.input(topic.name), self.diagnostics.count
-        is_imu = type_name == "sensor_msgs/msg/Imu"
+        is_imu = type_name == IMU_TYPE
 
         def write(data: bytes) -> None:
             bag = self._bag
@@ -146,7 +150,7 @@ class RecorderNode(GaitNode):
 
     def ready(self) -> bool:
         """Whether any sensor is connected."""
-        return any(self.count_publishers(imu_raw(segment).name) for segment in self._settings.segments)
+        return any(subscription.get_publisher_count() for subscription in self._sensors)
 
     def report(self) -> tuple[list[str], Mapping[str, Any]]:
         """Where the bag is."""

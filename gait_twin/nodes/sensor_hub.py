@@ -65,14 +65,16 @@ class SensorHubNode(GaitNode):
         self._frames = self.publisher(BODY_IMUS)
         self._data = {segment: self.publisher(imu_data(segment)) for segment in self._segments}
         self._listened: list[str] = []
+        self._sensors: list[Any] = []
         for segment in self._segments:
-            self.subscribe(imu_raw(segment), self._taker(segment), raw=True)
+            subscription, _ = self.subscribe(imu_raw(segment), self._taker(segment), raw=True)
+            self._sensors.append(subscription)
             if self._settings.use_magnetometer:
                 self.subscribe(mag(segment), self._mag_taker(segment))
 
     def ready(self) -> bool:
         """Whether any sensor is connected: others may come later, or never."""
-        return any(self.count_publishers(imu_raw(segment).name) for segment in self._segments)
+        return any(subscription.get_publisher_count() for subscription in self._sensors)
 
     def _taker(self, segment: str) -> Callable[[Any], None]:
         rows, counters = self._rows[segment], self.diagnostics.input(imu_raw(segment).name)

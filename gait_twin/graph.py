@@ -1,0 +1,305 @@
+"""The graph: which nodes, with which parameters, for which purpose. Launch files and `run_graph` both start this."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from gait_twin.errors import InputError
+from gait_twin.recording import SEGMENTS, Subject, open_bag
+from gait_twin.recording.messages import from_subject
+from gait_twin.recording.persistence import choose_topics
+
+MODES = ("live", "replay", "demo")
+ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin")
+RECORDER = "recorder"
+SOURCES = {"replay": "replay", "demo": "virtual_subject"}
+DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What can be chosen of a graph.
+
+    Attributes
+    ----------
+    namespace
+        Namespace of the subject, as ``subject_1``; empty for none.
+    body
+        body.yaml: who, and which device is on which segment (live). None: the one in config/.
+    bag
+        Bag to play (replay).
+    subject
+        Namespace of the person in that bag, where it holds several.
+    rate
+        Multiple of real time; 0: as fast as the graph follows (replay, demo).
+    record
+        Folder of the bag to make; None: none is made.
+    model_path
+        OpenSim model; empty: the default one, of the person's height and mass.
+    duration_s
+        How long the virtual subject walks, s (demo).
+    seed
+        Seed of the virtual subject (demo).
+    extra_topics
+        Topics of others to record, each with its type.
+    parameters
+        For a node's name, parameters that go over everything else.
+    """
+
+    namespace: str = ""
+    body: Path | None = None
+    bag: Path | None = None
+    subject: str | None = None
+    rate: float = 1.0
+    record: Path | None = None
+    model_path: str = ""
+    duration_s: float = 60.0
+    seed: int = 7
+    extra_topics: tuple[str, ...] = ()
+    parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NodeDescription:
+    """One node to start.
+
+    Attributes
+    ----------
+    name
+        Name of the node and of its executable, a module of `gait_twin.nodes`.
+    parameters
+        Parameters that differ from config/<name>.yaml.
+    remappings
+        Topics under another name.
+    is_source
+        Ends by itself when everything is played; is not started again.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    remappings: dict[str, str] = field(default_factory=dict)
+    is_source: bool = False
+
+    @property
+    def config(self) -> Path:
+        """The node's YAML with all parameters."""
+        return config_dir() / f"{self.name}.yaml"
+
+
+@dataclass(frozen=True)
+class GraphDescription:
+    """Nodes of a graph, a source last.
+
+    Attributes
+    ----------
+    namespace
+        With a slash before it; ``/`` for none.
+    notices
+        Sentences for the person who starts it.
+    """
+
+    mode: str
+    namespace: str
+    nodes: tuple[NodeDescription, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Body:
+    """Content of a body.yaml.
+
+    Attributes
+    ----------
+    subject
+        The person.
+    imus
+        Topic of the ``sensor_msgs/Imu`` on each segment.
+    mags
+        Topic of the ``sensor_msgs/MagneticField`` on each segment that has one.
+    mounting
+        Entries for `HubSettings.mounting`.
+    """
+
+    subject: Subject
+    imus: dict[str, str]
+    mags: dict[str, str]
+    mounting: tuple[str, ...]
+
+
+def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription:
+    """Describe the graph of a mode.
+
+    Raises
+    ------
+    InputError
+        On an unknown mode, a body.yaml or a bag that cannot be used.
+    """
+    options = options or GraphOptions()
+    if mode not in MODES:
+        raise InputError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
+    notices: list[str] = []
+    remappings: dict[str, str] = {}
+    mounting: tuple[str, ...] = ()
+    source: dict[str, Any] = {}
+    if mode == "live":
+        body = read_body(options.body or config_dir() / "body.yaml")
+        subject, segments, mounting = body.subject, tuple(body.imus), body.mounting
+        remappings = {f"imu/{s}/data_raw": topic for s, topic in body.imus.items() if topic != f"imu/{s}/data_raw"}
+        remappings |= {f"imu/{s}/mag": topic for s, topic in body.mags.items() if topic != f"imu/{s}/mag"}
+    elif mode == "replay":
+        if options.bag is None:
+            raise InputError("There is nothing to replay; name a bag.")
+        subject, segments = _bag_content(options.bag, options.subject)
+        source = {"bag": str(options.bag.absolute()), "subject": options.subject or ""}
+    else:
+        from gait_twin.simulation import default_demo
+
+        walk, sensors = default_demo()
+        walk = dataclasses.replace(walk, duration_s=options.duration_s, seed=options.seed)
+        sensors = dataclasses.replace(sensors, seed=options.seed)
+        subject, segments = Subject("virtual subject", walk.height_m, walk.mass_kg), tuple(sensors.segments)
+        source = _changed("walk.", walk) | _changed("sensors.", sensors)
+
+    height, mass = subject.height_m, subject.mass_kg
+    if not math.isfinite(height) and not options.model_path:
+        notices.append(f"The person's height is not known: the twin is {DEFAULT_HEIGHT_M} m tall.")
+    prefix = f"{options.namespace.strip('/')}/" if options.namespace.strip("/") else ""
+    parameters: dict[str, dict[str, Any]] = {
+        "sensor_hub": {"segments": list(segments)} | ({"mounting": list(mounting)} if mounting else {}),
+        "event_detector": {},
+        "step_estimator": {},
+        "twin": {
+            "model_path": str(Path(options.model_path).absolute()) if options.model_path else "",
+            "height_m": height if math.isfinite(height) else DEFAULT_HEIGHT_M,
+            "mass_kg": mass if math.isfinite(mass) else DEFAULT_MASS_KG,
+            "frame_prefix": prefix,
+        },
+    }
+    if options.record is not None:
+        parameters[RECORDER] = {
+            "bag": str(options.record.absolute()),
+            "segments": list(segments),
+            **({"extra_topics": list(options.extra_topics)} if options.extra_topics else {}),
+            "subject_name": subject.name,
+            "height_m": height if math.isfinite(height) else 0.0,
+            "mass_kg": mass if math.isfinite(mass) else 0.0,
+        }
+    played = mode in SOURCES
+    if played:
+        parameters[SOURCES[mode]] = {**source, "rate": float(options.rate), "wait_for": list(parameters)}
+    unknown = [name for name in options.parameters if name not in parameters]
+    if unknown:
+        raise InputError(f"There is no node {unknown[0]!r} in this graph; it has {', '.join(parameters)}.")
+    nodes = []
+    for name, own in parameters.items():
+        is_source = played and name == SOURCES[mode]
+        # a source gives the time; it must not wait for its own clock
+        shared = {"lossless": played, "use_sim_time": played and not is_source}
+        takes_samples = name in ("sensor_hub", RECORDER)
+        nodes.append(
+            NodeDescription(
+                name,
+                {**shared, **own, **options.parameters.get(name, {})},
+                remappings if takes_samples else {},
+                is_source,
+            )
+        )
+    return GraphDescription(mode, f"/{prefix.rstrip('/')}", tuple(nodes), tuple(notices))
+
+
+def read_body(path: Path) -> Body:
+    """Read a body.yaml.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the line and what is wrong.
+    """
+    try:
+        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise InputError(f"{path}: {problem.strerror}; name a body.yaml.") from None
+    except YAMLError as problem:
+        raise InputError(f"{path} is not YAML: {' '.join(str(problem).split())}.") from None
+
+    def refuse(mapping: Any, key: Any, why: str) -> InputError:
+        line = mapping.lc.key(key)[0] + 1 if hasattr(mapping, "lc") and key in mapping else 1
+        return InputError(f"{path}, line {line}: {why}")
+
+    if not isinstance(content, dict) or not isinstance(content.get("sensors"), dict) or not content["sensors"]:
+        raise refuse(content, "sensors", "sensors must name at least one segment and its topic.")
+    for key in content:
+        if key not in ("subject", "sensors"):
+            raise refuse(content, key, f"{key!r} is not known; there are subject and sensors.")
+    person = content.get("subject") or {}
+    known = {"name": (str,), "height_m": (int, float), "mass_kg": (int, float)}
+    for key, value in person.items():
+        if key not in known or not isinstance(value, known[key]):
+            raise refuse(person, key, f"subject.{key} is {value!r}; there are name, height_m and mass_kg (numbers).")
+    imus: dict[str, str] = {}
+    mags: dict[str, str] = {}
+    mounting: list[str] = []
+    sensors = content["sensors"]
+    for segment, entry in sensors.items():
+        if segment not in SEGMENTS:
+            raise refuse(sensors, segment, f"{segment!r} is not a segment; choose of {', '.join(SEGMENTS)}.")
+        entry = entry if entry is not None else {}
+        if not isinstance(entry, dict) or not set(entry) <= {"imu", "mag", "forward"}:
+            raise refuse(sensors, segment, f"{segment} may have imu, mag (topics) and forward (an axis, as -z).")
+        imus[segment] = str(entry.get("imu") or f"imu/{segment}/data_raw")
+        if entry.get("mag"):
+            mags[segment] = str(entry["mag"])
+        if entry.get("forward"):
+            mounting.append(f"{segment}={entry['forward']}")
+    subject = Subject(
+        str(person.get("name", "")),
+        float(person.get("height_m", math.nan)),
+        float(person.get("mass_kg", math.nan)),
+    )
+    return Body(subject, imus, mags, tuple(mounting))
+
+
+def config_dir() -> Path:
+    """Folder of the YAML files: of the checkout, else where they were installed.
+
+    Raises
+    ------
+    InputError
+        If it is nowhere.
+    """
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    candidates = [
+        Path(__file__).resolve().parent.parent / "config",
+        *(Path(prefix) / "share" / "gait_twin" / "config" for prefix in prefixes if prefix),
+    ]
+    for folder in candidates:
+        if (folder / "sensor_hub.yaml").is_file():
+            return folder
+    raise InputError(f"config/ is in none of {', '.join(map(str, candidates))}; install gait_twin anew.")
+
+
+def _bag_content(path: Path, name: str | None) -> tuple[Subject, tuple[str, ...]]:
+    with open_bag(path) as bag:
+        namespace, imus = choose_topics(bag, name, None)
+        who = next(bag.messages([f"{namespace}/subject"]), None)
+        subject = from_subject(bag.decode(who)) if who is not None else Subject()
+    return subject, tuple(segment for segment in SEGMENTS if segment in imus)
+
+
+def _changed(prefix: str, settings: Any) -> dict[str, Any]:
+    """Settings that differ from their defaults, as parameters."""
+    values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    return {
+        prefix + f.name: list(values[f.name]) if isinstance(values[f.name], tuple) else values[f.name]
+        for f in dataclasses.fields(settings)
+        if values[f.name] != f.default
+    }
