@@ -28,6 +28,9 @@ class SegmentCalibration:
         True once the forward direction is final.
     heading_deg, heading_sd_deg
         Forward direction in the sensor's own world in standing, and one standard deviation, degrees.
+    forward
+        The same direction in sensor axes: it holds for other recordings too, as long as the sensor stays where
+        it is.
     heading_from
         ``"walking"``, ``"shared"`` (walking of all sensors in one earth frame), ``"mounting"`` or ``""``.
     """
@@ -40,6 +43,7 @@ class SegmentCalibration:
     heading_known: bool = False
     heading_deg: float = float("nan")
     heading_sd_deg: float = float("nan")
+    forward: tuple[float, float, float] = (float("nan"),) * 3
     heading_from: str = ""
 
 
@@ -61,6 +65,14 @@ class Calibration:
     rest_start_s: float
     rest_end_s: float
     notices: tuple[str, ...]
+
+    def mounting(self) -> tuple[str, ...]:
+        """What is known of forward directions, as `HubSettings.mounting` takes it."""
+        return tuple(
+            f"{name}={' '.join(f'{value:.6f}' for value in one.forward)}"
+            for name, one in self.segments.items()
+            if one.heading_known
+        )
 
 
 def open_points(

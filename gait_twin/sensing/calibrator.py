@@ -213,9 +213,11 @@ class BodyCalibrator:
         self._psi[i] = estimate.angle_rad
         self._known[i] = True
         name = self._segments[i]
+        x, y, z = quat_rotate(self._static_inverse[i], [np.cos(estimate.angle_rad), np.sin(estimate.angle_rad), 0.0])
         self._found[name] = replace(
             self._found[name],
             heading_known=True,
+            forward=(float(x), float(y), float(z)),
             heading_deg=float(np.degrees(np.angle(np.exp(1j * estimate.angle_rad)))),
             heading_sd_deg=float(np.degrees(estimate.sd_rad)),
             heading_from=source,
@@ -234,7 +236,7 @@ class BodyCalibrator:
             estimates[i] = estimate
             if not self._shared[i]:
                 self._psi[i] = estimate.angle_rad  # provisional until there is enough
-                if is_enough(estimate, self._is_trunk(i)):
+                if is_enough(estimate, self._is_trunk(i), self._settings.heading_strides):
                     self._set_heading(i, estimate, "walking")
         self._pool(estimates)
         for i in np.flatnonzero(unknown & self._known).tolist():
@@ -259,7 +261,7 @@ class BodyCalibrator:
         self._psi[wanted] = pool.angle_rad + self._phi[wanted]
         legs = [i for i in together if not self._is_trunk(i)]
         swings = sum(estimates[i].cycles for i in legs) if legs else pool.cycles
-        enough = agree.sum() >= min(3, wanted.sum()) and swings >= max(3, len(legs))
+        enough = agree.sum() >= min(3, wanted.sum()) and swings >= max(3, len(legs) * self._settings.heading_strides)
         if enough and agree.mean() > 0.6 and pool.sd_rad < np.radians(6.0 if agree.sum() > 2 else 10.0):
             first = int(np.flatnonzero(wanted)[0])
             self._set_heading(first, replace(pool, angle_rad=float(self._psi[first])), "shared")

@@ -46,9 +46,11 @@ class HeadingEstimate:
     cycles: int
 
 
-def is_enough(estimate: HeadingEstimate, trunk: bool) -> bool:
-    """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones."""
+def is_enough(estimate: HeadingEstimate, trunk: bool, strides: int) -> bool:
+    """Whether a sensor's own estimate may become final: a few good cycles, or many fair ones; `strides` at least."""
     sd_deg = np.degrees(estimate.sd_rad)
+    if estimate.cycles < strides:
+        return False
     if trunk:
         return bool((estimate.cycles >= 5 and sd_deg <= 5.0) or (estimate.cycles >= 10 and sd_deg <= 15.0))
     return bool((estimate.cycles >= 3 and sd_deg <= 4.0) or (estimate.cycles >= 8 and sd_deg <= 15.0))

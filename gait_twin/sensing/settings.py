@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gait_twin.errors import InputError
@@ -57,8 +58,14 @@ class HubSettings:
         -1.0, "Start of the quiet standing, s after the first sample; -1 finds it.", low=-1.0, high=1e6
     )
     mounting: tuple[str, ...] = setting(
-        (), "Sensor axis that points forward in standing, as 'pelvis=-z'; found from walking where not given."
+        (),
+        "What points forward in standing: an axis, 'pelvis=-z', or a direction in sensor axes, 'pelvis=0.1 0 -1'; "
+        "found from walking where not given.",
     )
+    heading_strides: int = setting(
+        1, "Strides of each leg to look at before the forward direction found from walking is final; "
+        "more is later and better.", low=1, high=100,
+    )  # fmt: skip
     acc_range_mps2: float = setting(
         156.9, "Range of the accelerometers, m/s^2; values at its end are flagged.", low=10.0, high=10000.0
     )
@@ -86,13 +93,25 @@ class HubSettings:
         """
         axes = {}
         for entry in self.mounting:
-            segment, _, axis = str(entry).replace(" ", "").partition("=")
+            segment, _, axis = (part.strip() for part in str(entry).partition("="))
             if not segment and not axis:  # ROS has no empty string array: [''] stands for it
                 continue
-            if segment not in SEGMENTS or axis.removeprefix("+") not in SENSOR_AXES:
+            direction = SENSOR_AXES.get(axis.removeprefix("+")) or _direction(axis)
+            if segment not in SEGMENTS or direction is None:
                 raise InputError(
                     f"HubSettings.mounting holds {entry!r}; write segment=axis with a segment of "
-                    f"{', '.join(SEGMENTS)} and an axis of {', '.join(SENSOR_AXES)}, such as 'pelvis=-z'."
+                    f"{', '.join(SEGMENTS)} and an axis of {', '.join(SENSOR_AXES)} or three numbers, "
+                    "such as 'pelvis=-z' or 'pelvis=0.1 0 -1'."
                 )
-            axes[segment] = SENSOR_AXES[axis.removeprefix("+")]
+            axes[segment] = direction
         return axes
+
+
+def _direction(text: str) -> tuple[float, float, float] | None:
+    """Unit vector of three numbers; None where the text is not that."""
+    try:
+        x, y, z = (float(part) for part in text.split())
+    except ValueError:
+        return None
+    length = math.hypot(x, y, z)
+    return (x / length, y / length, z / length) if 0.0 < length < math.inf else None

@@ -37,6 +37,9 @@ Progress = Callable[[float], None]
 
 BLOCK_S = 5.0
 """Results do not depend on it: long enough to be fast, short enough to show progress."""
+LONG_STRIDES = 8
+"""Strides that a recording is first searched for to find the forward direction; where there are fewer, the live
+hub's number serves."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,47 @@ def blocks(recording: Recording, block_s: float = BLOCK_S) -> Iterator[tuple[flo
         yield float(end_s), rows
 
 
+def push(hub: SensorHub, recording: Recording, rows: Sequence[tuple[str, slice]]) -> None:
+    """Hand rows of a recording's streams, as `blocks` gives them, to a hub."""
+    for segment, part in rows:
+        stream = recording.imus[segment]
+        gyr, quat, mag = (
+            None if channel is None else channel[part]
+            for channel in (stream.gyr_radps, stream.quat_wxyz, stream.mag_ut)
+        )
+        hub.push(segment, stream.time_s[part], stream.acc_mps2[part], gyr, quat, mag)
+
+
+def with_mounting(recording: Recording, settings: HubSettings, progress: Progress | None = None) -> HubSettings:
+    """Find from the whole recording which way each sensor faces, for a hub that is to know it from the start.
+
+    Live, a heading is provisional until the person has walked; a recording can be looked at first, so that
+    its first steps are as good as its last.
+
+    Parameters
+    ----------
+    recording
+        What was measured.
+    settings
+        Settings of the hub; the mounting they give is kept.
+    progress
+        Told the fraction done.
+    """
+    found: tuple[str, ...] = ()
+    for strides in sorted({LONG_STRIDES, settings.heading_strides}, reverse=True):
+        hub = SensorHub(tuple(recording.imus), dataclasses.replace(settings, heading_strides=strides))
+        for end_s, rows in blocks(recording):
+            push(hub, recording, rows)
+            hub.poll()
+            if progress:
+                progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
+        hub.flush()
+        found = hub.calibration.mounting()
+        if len(found) == sum(one.calibrated for one in hub.calibration.segments.values()):
+            break
+    return dataclasses.replace(settings, mounting=(*found, *settings.mounting))
+
+
 class _Pipeline:
     """The rooms of one analysis, joined."""
 
@@ -87,16 +131,6 @@ class _Pipeline:
         self.time_s: list[FloatArray] = []
         self.rates: dict[Side, list[FloatArray]] = {side: [] for side in Side if side.foot in self.hub.segments}
         self.bodies: list[tuple[float, BodyPoses]] = []
-
-    def push(self, rows: Sequence[tuple[str, slice]]) -> None:
-        for segment, part in rows:
-            stream = self.recording.imus[segment]
-            gyr, quat, mag = (
-                None if channel is None else channel[part]
-                for channel in (stream.gyr_radps, stream.quat_wxyz, stream.mag_ut)
-            )
-            self.hub.push(segment, stream.time_s[part], stream.acc_mps2[part], gyr, quat, mag)
-        self.take(self.hub.poll())
 
     def take(self, frames: BodyFrames) -> None:
         if not len(frames):
@@ -207,9 +241,11 @@ def analyze(
     if not any(len(stream.time_s) for stream in recording.imus.values()):
         raise InputError("The recording has no samples; record again, or give another one.")
     chosen = settings or AnalysisSettings()
-    pipeline = _Pipeline(recording, chosen, model)
+    hub = with_mounting(recording, chosen.hub, progress and (lambda done: progress(0.3 * done)))
+    pipeline = _Pipeline(recording, dataclasses.replace(chosen, hub=hub), model)
     for end_s, rows in blocks(recording):
-        pipeline.push(rows)
+        push(pipeline.hub, recording, rows)
+        pipeline.take(pipeline.hub.poll())
         if progress:
-            progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
+            progress(min(1.0, 0.3 + 0.7 * end_s / max(recording.duration_s, 1e-9)))
     return pipeline.finish()

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gait_twin.errors import InputError
-from gait_twin.recording import SlotStatus
+from gait_twin.recording import BodyFrames, SlotStatus
 from gait_twin.recording.axes import angle_between, quat_about_z
 from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 
 NAMES = ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
 UP = np.array([0.0, 0.0, 9.81])
@@ -274,3 +275,29 @@ def test_frames_do_not_depend_on_cutting_and_interleaving(seed, sensors):
         a, b = hub_a.reports[segment], hub_b.reports[segment]
         assert (a.received, a.invalid, a.duplicate, a.disordered) == (b.received, b.invalid, b.duplicate, b.disordered)
         assert a.gaps == b.gaps
+
+
+def test_a_found_forward_direction_serves_the_next_hub_from_its_first_calibrated_frame() -> None:
+    """What walking told is handed over in sensor axes, and the mounting may be askew."""
+    recording = simulate(WalkSettings(duration_s=20.0), SensorSettings())
+
+    def run(settings: HubSettings) -> tuple[SensorHub, BodyFrames]:
+        hub = SensorHub(tuple(recording.imus), settings)
+        for name, stream in recording.imus.items():
+            hub.push(name, stream.time_s, stream.acc_mps2, stream.gyr_radps)
+        return hub, hub.flush()
+
+    first, _ = run(HubSettings())
+    second, frames = run(HubSettings(mounting=first.calibration.mounting()))
+    calibrated = (frames.status & SlotStatus.CALIBRATED) != 0
+    assert calibrated.any()
+    assert ((frames.status[calibrated] & SlotStatus.HEADING) != 0).all()
+    for name, one in first.calibration.segments.items():
+        assert one.heading_known
+        assert abs(one.heading_deg - second.calibration.segments[name].heading_deg) < 1e-3
+
+
+@pytest.mark.parametrize("entry", ["pelvis", "pelvis=0 0 0", "pelvis=1 2", "pelvis=nan 0 1", "nose=x"])
+def test_a_mounting_that_is_none_is_refused(entry: str) -> None:
+    with pytest.raises(InputError, match="mounting"):
+        HubSettings(mounting=(entry,))

@@ -1,0 +1,279 @@
+"""A device's clock on the host's: stamps free of the transport's jitter, from nothing but arrival times.
+
+An arrival is the device's instant, seen through a clock of another rate and start, plus a delay that is never
+less than the transport's shortest one. The line under all points (device time, arrival) that lies closest to them
+is therefore the relation of the two clocks: D. Moon, P. Skelly, D. Towsley (1999), "Estimation and removal of
+clock skew from network delay measurements", INFOCOM, whose linear programme is solved by one edge of the points'
+lower convex hull: L. Zhang, Z. Liu, C. H. Xia (2002), "Clock synchronization algorithms for network measurements",
+INFOCOM. E. Olson (2010), "A passive solution to the sensor synchronization problem", IROS, uses the same for
+sensors. What no one-way method can see is the shortest delay itself: give it where it is known (`latency_s`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gait_twin.settings import check, setting
+
+BUCKET_S = 0.25
+"""The least delayed sample of each so many seconds of device time stands for all of them, s."""
+FIRST_SPAN_S = 1.0
+"""Skew is taken for 0 until samples span so much device time, s."""
+MAX_SKEW = 0.1
+"""No clock of a sensor is further off its nominal rate: ceramic resonators are 0.5 %, bare MEMS oscillators 5 %."""
+CONFIRM_SAMPLES = 3
+"""So many samples in a row must leap alike before a clock is believed to have been set anew."""
+LATE_S = 2.0
+"""When nothing came in time for so long, the device's clock has jumped back against the host's, s."""
+
+
+AT_ONCE_S = 0.05
+"""An estimate that was further off is left at once instead of slewed: what a port had stored came first, s."""
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """How a device's clock is put on the host's."""
+
+    window_s: float = setting(
+        60.0, "Samples so far back count for rate and offset of a device's clock, s; the skew may change over it.",
+        low=5.0, high=3600.0,
+    )  # fmt: skip
+    slew: float = setting(
+        0.02, "A better estimate is approached by at most this share of elapsed time, so that stamps stay even.",
+        low=0.001, high=0.5,
+    )  # fmt: skip
+    jump_s: float = setting(
+        0.25, "A device's clock that leaps by more against the host's has been set anew: the fit begins again, s.",
+        low=0.02, high=60.0,
+    )  # fmt: skip
+    latency_s: float = setting(0.0, "Shortest time from measurement to arrival, where known, s.", low=0.0, high=1.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(slots=True)
+class ClockReport:
+    """How a device's clock fared.
+
+    Attributes
+    ----------
+    samples
+        Samples that were stamped.
+    duplicate, disordered
+        Samples that were not, for their device time was there already, or had been passed.
+    restarts
+        Times that the fit began anew: the device restarted, or one of the clocks was set.
+    skew_ppm
+        How much faster than the device's clock the host's runs, parts per million; NaN until known.
+    jitter_s
+        Mean delay above the shortest one, of about the last thousand samples, s.
+    """
+
+    samples: int = 0
+    duplicate: int = 0
+    disordered: int = 0
+    restarts: int = 0
+    skew_ppm: float = float("nan")
+    jitter_s: float = 0.0
+
+
+class DeviceClock:
+    """Stamps the samples of one device.
+
+    Stamps depend on the sequence of samples only. They increase strictly with device time, run at the device's
+    rate to within `ClockSettings.slew`, and settle in the first second or two: the first estimate rests on one
+    arrival, and every less delayed sample betters it.
+
+    Parameters
+    ----------
+    settings
+        See `ClockSettings`.
+    """
+
+    def __init__(self, settings: ClockSettings | None = None) -> None:
+        self.settings = settings or ClockSettings()
+        self.report = ClockReport()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._origin: tuple[float, float] | None = None  # device time and arrival of the first sample
+        self._newest_s = self._last_stamp_s = -math.inf
+        # the line: stamp - device time = offset + skew * device time, all since the first sample
+        self._offset_s, self._skew, self._anchor_s = 0.0, 0.0, 0.0
+        self._correction_s = 0.0  # what is still to be slewed
+        self._points: deque[tuple[float, float]] = deque()
+        self._best: tuple[float, float] | None = None
+        self._bucket = 0
+        self._leaps: list[tuple[float, float]] = []
+        self._in_time_s = 0.0
+
+    def stamp(self, device_s: float, arrival_s: float) -> float | None:
+        """Instant of a sample on the host's clock.
+
+        Parameters
+        ----------
+        device_s
+            The sample's instant on the device's clock, unwrapped, s.
+        arrival_s
+            When its last byte arrived, on a host clock that is not set meanwhile, s.
+
+        Returns
+        -------
+        Host time, s; None for a sample that came before, was overtaken, or has a time that cannot be believed yet.
+        """
+        if self._origin is None:
+            self._origin = (device_s, arrival_s)
+        x = device_s - self._origin[0]
+        y = arrival_s - self._origin[1] - x
+        late_s, jump_s = y - self._line(x), self.settings.jump_s
+        if late_s <= -jump_s or (x <= self._newest_s and late_s >= jump_s):
+            return self._leap(device_s, arrival_s)
+        self.report.disordered += len(self._leaps)  # the clock was right, those times were not
+        self._leaps.clear()
+        if x <= self._newest_s:
+            if x == self._newest_s:
+                self.report.duplicate += 1
+            else:
+                self.report.disordered += 1
+            return None
+        return self._take(x, y, late_s)
+
+    def _line(self, x: float) -> float:
+        return self._offset_s + self._skew * (x - self._anchor_s)
+
+    def _take(self, x: float, y: float, late_s: float) -> float | None:
+        assert self._origin is not None
+        report, settings = self.report, self.settings
+        step_s = max(0.0, x - self._newest_s) if self._newest_s > -math.inf else 0.0
+        self._newest_s = x
+        if late_s < 0.0:  # no sample arrives before it was measured
+            self._move(self._offset_s + late_s, self._skew)
+            late_s = 0.0
+        if late_s < settings.jump_s:
+            self._in_time_s = x
+        elif x - self._in_time_s > LATE_S:
+            return self._restart(x + self._origin[0], y + x + self._origin[1])
+        self._remember(x, y)
+        if abs(self._correction_s) > AT_ONCE_S:
+            self._correction_s = 0.0
+        self._correction_s -= max(-settings.slew * step_s, min(settings.slew * step_s, self._correction_s))
+        report.jitter_s += (late_s - report.jitter_s) / min(report.samples + 1, 1000)
+        stamp_s = self._origin[1] + x + self._line(x) + self._correction_s - settings.latency_s
+        if stamp_s <= self._last_stamp_s:  # until the stamps given too late are passed
+            report.disordered += 1
+            return None
+        self._last_stamp_s = stamp_s
+        report.samples += 1
+        return stamp_s
+
+    def _move(self, offset_s: float, skew: float) -> None:
+        """Go over to another line through `_anchor_s`, by slewing."""
+        before = self._line(self._newest_s)
+        self._offset_s, self._skew = offset_s, skew
+        self._correction_s += before - self._line(self._newest_s)
+
+    # ---- fit
+
+    def _remember(self, x: float, y: float) -> None:
+        bucket = int(x / BUCKET_S)
+        if bucket != self._bucket and self._best is not None:
+            self._points.append(self._best)
+            while self._points[0][0] < x - self.settings.window_s:
+                self._points.popleft()
+            self._best, self._bucket = None, bucket
+            self._fit(x)
+        if self._best is None or y - self._line(x) <= self._best[1] - self._line(self._best[0]):
+            self._best = (x, y)
+
+    def _fit(self, now: float) -> None:
+        """Edge of the lower convex hull under the middle of the window: the line closest under all points."""
+        points = self._points
+        if points[-1][0] - points[0][0] < FIRST_SPAN_S:
+            return
+        hull: list[tuple[float, float]] = []
+        for x, y in points:
+            while len(hull) > 1:
+                (ax, ay), (bx, by) = hull[-2], hull[-1]
+                if (by - ay) * (x - ax) < (y - ay) * (bx - ax):
+                    break
+                hull.pop()
+            hull.append((x, y))
+        middle = sum(x for x, _ in points) / len(points)
+        right = next(i for i, (x, _) in enumerate(hull) if x > middle)
+        (ax, ay), (bx, by) = hull[right - 1], hull[right]
+        skew = max(-MAX_SKEW, min(MAX_SKEW, (by - ay) / (bx - ax)))
+        before = self._line(now)
+        self._anchor_s, self._offset_s, self._skew = now, ay + skew * (now - ax), skew
+        self._correction_s += before - self._offset_s
+        self.report.skew_ppm = skew * 1e6
+
+    # ---- leaps
+
+    def _leap(self, device_s: float, arrival_s: float) -> float | None:
+        """A time that does not continue: believe it when the next ones agree, else leave it out."""
+        if self._leaps:
+            last_device_s, last_arrival_s = self._leaps[-1]
+            step_s = device_s - last_device_s
+            if step_s <= 0.0 or abs(arrival_s - last_arrival_s - step_s) >= self.settings.jump_s:
+                self.report.disordered += len(self._leaps)
+                self._leaps.clear()
+        self._leaps.append((device_s, arrival_s))
+        if len(self._leaps) < CONFIRM_SAMPLES:
+            return None
+        self.report.disordered += CONFIRM_SAMPLES - 1
+        return self._restart(device_s, arrival_s)
+
+    def _restart(self, device_s: float, arrival_s: float) -> float | None:
+        self._begin()
+        self.report.restarts += 1
+        return self.stamp(device_s, arrival_s)
+
+
+class HostClock:
+    """The host's steady clock with the Unix time of when it was made.
+
+    Arrivals are taken on the steady clock, which nobody sets; so a system clock that is set during a walk (by NTP,
+    by hand) leaves no trace in the stamps. `step_s` tells of it.
+
+    Parameters
+    ----------
+    steady_ns, system_ns
+        Clocks to read; others in tests.
+    """
+
+    STEP_S = 0.005
+    """Differences below this are the two readings' own spread, s."""
+
+    def __init__(
+        self, steady_ns: Callable[[], int] = time.monotonic_ns, system_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._steady_ns, self._system_ns = steady_ns, system_ns
+        self._offset_ns = self._measure_ns()
+
+    def _measure_ns(self) -> int:
+        best: tuple[int, int] | None = None
+        for _ in range(5):
+            before, system, after = self._steady_ns(), self._system_ns(), self._steady_ns()
+            if best is None or after - before < best[0]:
+                best = (after - before, system - (before + after) // 2)
+        assert best is not None
+        return best[1]
+
+    def now_s(self) -> float:
+        """Return now on the steady clock, s."""
+        return self._steady_ns() / 1e9
+
+    def unix_ns(self, steady_s: float) -> int:
+        """Unix time of an instant of the steady clock, ns, as the system's clock stood when this was made."""
+        return round(steady_s * 1e9) + self._offset_ns
+
+    def step_s(self) -> float:
+        """How much the system's clock has been set since, s; 0 where it was not."""
+        step_s = (self._measure_ns() - self._offset_ns) / 1e9
+        return step_s if abs(step_s) > self.STEP_S else 0.0
