@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+from rich.text import Text
 
 from gait_twin.cli.show import (
     LOST,
@@ -22,7 +26,10 @@ from gait_twin.cli.show import (
 from gait_twin.errors import InputError
 
 if TYPE_CHECKING:
-    from gait_twin.graph import GraphOptions
+    from gait_twin.graph_runner import GraphResult
+
+LEVELS = {"DEBUG": "", "INFO": "", "WARN": "yellow", "ERROR": "bold red", "FATAL": "bold red"}
+"""What nodes write before a line; those with a style are shown."""
 
 up_app = typer.Typer(
     name="up",
@@ -45,6 +52,40 @@ SetOption = Annotated[
 ]
 
 
+class Told:
+    """Shows what the nodes say: progress in a bar, warnings and what matters to the person as lines."""
+
+    def __init__(self, what: str) -> None:
+        columns = (
+            TextColumn("{task.description}", table_column=Column(max_width=80)),
+            BarColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._task = self._bar.add_task(f"Starting {what}", total=None)
+
+    def __enter__(self) -> Told:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, node: str, line: str) -> None:
+        """Take a line of a node; of the graph itself where `node` is empty."""
+        level, colon, text = line.partition(": ")
+        if not colon or level not in LEVELS:
+            level, text = "INFO", line
+        share = re.search(r"(\d+) ?%", text)
+        if share:
+            self._bar.update(self._task, description=text, total=100, completed=int(share[1]))
+            return
+        self._bar.update(self._task, description=f"{node} {text}", total=None)
+        style = LEVELS[level]
+        if style or not node or not err.is_terminal:
+            err.print(Text.assemble((f"{node or 'graph'}: ", style or "dim"), text), soft_wrap=True)
+
+
 @up_app.command()
 def live(
     body: Annotated[
@@ -63,7 +104,7 @@ def live(
 
       gait-twin up live --body body.yaml --record walk --namespace subject_1
     """
-    return _run("live", body=body, namespace=namespace, record=record, model=model, parameters=parameters)
+    return _tell(_run("live", body=body, namespace=namespace, record=record, model=model, parameters=parameters))
 
 
 @up_app.command()
@@ -86,15 +127,17 @@ def replay(
 
       gait-twin up replay walk --rate 4 --record walk-again
     """
-    return _run(
-        "replay",
-        bag=bag,
-        rate=rate,
-        subject=subject,
-        namespace=namespace,
-        record=record,
-        model=model,
-        parameters=parameters,
+    return _tell(
+        _run(
+            "replay",
+            bag=bag,
+            rate=rate,
+            subject=subject,
+            namespace=namespace,
+            record=record,
+            model=model,
+            parameters=parameters,
+        )
     )
 
 
@@ -122,7 +165,7 @@ def demo(
     """
     bag = out_dir / "bag"
     _make_room(out_dir, bag)
-    code = _run(
+    result = _run(
         "demo",
         record=bag,
         duration_s=duration_s,
@@ -132,8 +175,8 @@ def demo(
         model=model,
         parameters=parameters,
     )
-    if code not in (0, LOST):
-        return code
+    if result.exit_code not in (0, LOST):
+        return _tell(result)
     with busy("Reading the bag back"):
         from gait_twin import service
         from gait_twin.recording import load, read_results
@@ -149,7 +192,14 @@ def demo(
         out.print(made)
         out.print()
     wrote([bag, *paths])
-    return max(code, report(analysis.notices, analysis.losses))
+    return max(result.exit_code, report((*result.notices, *analysis.notices), analysis.losses))
+
+
+def _tell(result: GraphResult) -> int:
+    """Name the bag that was recorded; gives the exit code."""
+    if result.bag_path is not None:
+        wrote([result.bag_path])
+    return result.exit_code
 
 
 def _make_room(out_dir: Path, bag: Path) -> None:
@@ -163,27 +213,26 @@ def _make_room(out_dir: Path, bag: Path) -> None:
     shutil.rmtree(bag)
 
 
-def _run(mode: str, *, model: Path | None, parameters: list[str] | None, **options: Any) -> int:
+def _run(
+    mode: str, *, model: Path | None, parameters: list[str] | None, record: Path | None, **options: Any
+) -> GraphResult:
     """Start the graph and stay with it to its end."""
-    from gait_twin.graph import GraphOptions, describe
+    from gait_twin.graph import GraphOptions
     from gait_twin.graph_runner import run_graph
 
     if model is not None:
         from gait_twin.twin import load_model
 
         load_model(model)  # refuses what is no model here, in one sentence, instead of in a node's log
-    record = options.get("record")
-    if record is not None and record.exists():
-        raise InputError(f"{record} is there already; give a new name, or remove it first.")
     if record is not None:
+        if record.exists():
+            raise InputError(f"{record} is there already; give a new name, or remove it first.")
         record.parent.mkdir(parents=True, exist_ok=True)
-    chosen: GraphOptions = GraphOptions(
-        **options, model_path=str(model or ""), parameters=_parameters(parameters or ())
+    chosen = GraphOptions(
+        **options, record=record, model_path=str(model or ""), parameters=_parameters(parameters or ())
     )
-    graph = describe(mode, chosen)
-    for notice in graph.notices:
-        err.print(f"[blue]note:[/blue] {notice}", soft_wrap=True)
-    return int(run_graph(graph))
+    with Told(mode) as told:
+        return run_graph(mode, chosen, told.say)
 
 
 def _parameters(assignments: list[str] | tuple[()]) -> dict[str, dict[str, Any]]:
