@@ -273,7 +273,8 @@ def open_bag(path: Path | str) -> Bag:
     if not files:
         raise InputError(f"{path} is not a bag: no .mcap or .db3 file is there.")
     metadata = _metadata(path)
-    notes = dict(metadata.get("custom_data") or {})
+    custom = metadata.get("custom_data")
+    notes = custom if isinstance(custom, dict) else {}
     reason = ""
     # without usable metadata.yaml, whole files still have an index of their own
     for attempt in ([path], files) if metadata else (files,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -63,6 +64,12 @@ class BodyFrames:
     quat_wxyz: FloatArray
     body_quat_wxyz: FloatArray
     status: NDArray[np.uint8]
+
+    @classmethod
+    def joined(cls, blocks: Sequence[BodyFrames]) -> BodyFrames:
+        """Consecutive blocks of the same segments as one; at least one."""
+        names = ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
+        return cls(blocks[0].segments, *(np.concatenate([getattr(b, name) for b in blocks]) for name in names))
 
     def __len__(self) -> int:
         return len(self.time_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import math
 import re
 import shutil
@@ -39,6 +38,7 @@ _DATE_NS = 86_400_000_000_000  # an earlier start is a simulation's or unknown, 
 _NOTICES = "gait_twin.notices"
 
 IMU = "sensor_msgs/msg/Imu"
+MAG = "sensor_msgs/msg/MagneticField"
 _IMU_TOPIC = re.compile(r"(?P<namespace>.*)/imu/(?P<segment>[^/]+)/(?P<kind>data_raw|data)")
 
 
@@ -93,7 +93,7 @@ def save(recording: Recording, path: Path | str, namespace: str = "") -> None:
             for log_ns, topic, message in chain([subject], heapq.merge(*sources, key=itemgetter(0))):
                 data = m.typestore().serialize_cdr(message, message.__msgtype__)
                 writer.write(prefix + topic, message.__msgtype__, log_ns, data)
-            writer.set_note(_NOTICES, json.dumps([*recording.notices, *recording.losses]))
+            writer.set_note(_NOTICES, "\n".join([*recording.notices, *recording.losses]))
         except BaseException:
             shutil.rmtree(path)
             raise
@@ -174,7 +174,7 @@ def load(path: Path | str, subject: str | None = None, topics: Mapping[str, str]
         namespace, imu_topics = choose_topics(bag, subject, topics)
         wanted = {f"{namespace}/{name}" for name in ("subject", *_TRUTH)}
         wanted |= {*imu_topics.values(), *(f"{namespace}/imu/{s}/mag" for s in imu_topics)}
-        notices = [str(n) for n in json.loads(bag.notes.get(_NOTICES, "[]"))]
+        notices = str(bag.notes.get(_NOTICES, "")).splitlines()
         decoded = _decode(bag, wanted)
         imus, origin_ns = _imus(bag.path, namespace, imu_topics, decoded)
         who = decoded.messages.get(f"{namespace}/subject", [])
@@ -300,6 +300,8 @@ def _decode(bag: Bag, topics: set[str]) -> _Decoded:
         except InputError as problem:
             broken.setdefault(raw.topic, []).append(str(problem))
             continue
+        if raw.type_name == MAG:
+            message = m.from_magnetic_field(message)
         if raw.type_name == IMU:
             decoded.imus.setdefault(raw.topic, _Columns()).append(raw.log_ns, m.from_imu(message))
         else:
@@ -361,7 +363,7 @@ def _mag(messages: list[tuple[int, Any]], imu_ns: NDArray[np.int64]) -> NDArray[
     """(n, 3) field at the IMU's instants, µT: of the message within half a sample, NaN where none is."""
     if not messages or len(imu_ns) < 2:
         return None
-    samples = sorted(m.from_magnetic_field(message) for message in messages)
+    samples = sorted(messages)
     mag_ns = np.array([time_ns for time_ns, _ in samples])
     field = np.array([values for _, values in samples])
     after = np.clip(np.searchsorted(mag_ns, imu_ns), 1, len(mag_ns) - 1) if len(mag_ns) > 1 else 0
