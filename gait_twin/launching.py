@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
@@ -15,6 +15,7 @@ from launch_ros.actions import Node
 
 from gait_twin.errors import InputError
 from gait_twin.graph import GraphOptions, NodeDescription, config_dir, describe
+from launch import LaunchContext, LaunchDescription
 
 COMMON = {
     "namespace": ("", "Namespace of the subject, as subject_1."),
@@ -59,7 +60,9 @@ def _nodes(context: LaunchContext, mode: str, arguments: tuple[str, ...]) -> lis
     texts = {name: given[name] for name in ("namespace", "subject", "model_path") if given.get(name)}
     try:
         numbers: dict[str, Any] = {
-            name: kind(given[name]) for name, kind in (("rate", float), ("duration_s", float), ("seed", int)) if name in given
+            name: kind(given[name])
+            for name, kind in (("rate", float), ("duration_s", float), ("seed", int))
+            if name in given
         }
     except ValueError as problem:
         raise InputError(f"A launch argument is not a number: {problem}.") from None
@@ -81,13 +84,27 @@ def _nodes(context: LaunchContext, mode: str, arguments: tuple[str, ...]) -> lis
         Node(
             package="rviz2",
             executable="rviz2",
-            arguments=["-d", str(config_dir() / "gait_twin.rviz")],
+            arguments=["-d", str(_rviz_config(graph.namespace))],
             parameters=[{"use_sim_time": mode != "live"}],
-            remappings=[("robot_description", f"{graph.namespace.rstrip('/')}/robot_description")],
             condition=IfCondition(LaunchConfiguration("rviz")),
         )
     )
     return actions
+
+
+def _rviz_config(namespace: str) -> Path:
+    """Configuration of RViz with the subject's namespace before its topics and frames."""
+    path = config_dir() / "gait_twin.rviz"
+    if namespace == "/":
+        return path
+    frames = namespace.strip("/")
+    text = path.read_text(encoding="utf-8").replace("Value: /", f"Value: {namespace}/")
+    for key, frame in (("Fixed Frame", "odom"), ("Target Frame", "pelvis")):
+        text = text.replace(f"{key}: {frame}", f"{key}: {frames}/{frame}")
+    text = text.replace('TF Prefix: ""', f"TF Prefix: {frames}")
+    with tempfile.NamedTemporaryFile("w", suffix=".rviz", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    return Path(file.name)
 
 
 def _process(node: NodeDescription, namespace: str) -> Node:
