@@ -58,6 +58,8 @@ class Skeleton:
         Coordinates that follow another one.
     bodies
         Names of all bodies, in the model's order.
+    mass_kg
+        Mass of the model.
     notices
         Sentences on what of the model is left out.
 
@@ -91,6 +93,7 @@ class Skeleton:
         body_set = self.model.getBodySet()
         self._bodies = {body_set.get(i).getName(): body_set.get(i) for i in range(body_set.getSize())}
         self.bodies = tuple(self._bodies)
+        self.mass_kg = float(self.model.getTotalMass(self._state))
         self.values = self.default.copy()
         self._q = self._state.getQ().to_numpy().copy()
         self.set(self.default)
@@ -104,6 +107,36 @@ class Skeleton:
         self._q[self._q_index] = self.values
         self._state.setQ(opensim.Vector.createFromMat(self._q))
         self.model.realizePosition(self._state)
+
+    @property
+    def state(self) -> opensim.State:
+        """Simbody's state, at the last pose set."""
+        return self._state
+
+    def set_motion(self, values: ArrayLike, rates: ArrayLike) -> None:
+        """Take a pose and (m,) rates of all coordinates, rad/s or m/s; coupled ones need their own.
+
+        Unlike with `set`, a coupled coordinate keeps the value that is given for it.
+        """
+        self.values = np.array(values, dtype=float)
+        self._q[self._q_index] = self.values
+        self._state.setQ(opensim.Vector.createFromMat(self._q))
+        self._state.setU(self.to_mobilities(rates))
+        self.model.realizeVelocity(self._state)
+
+    def to_mobilities(self, values: ArrayLike) -> opensim.Vector:
+        """(m,) values of the coordinates in the order of Simbody's mobilities."""
+        ordered = np.zeros(len(self._q))
+        ordered[self._q_index] = values
+        return opensim.Vector.createFromMat(ordered)
+
+    def from_mobilities(self, values: FloatArray) -> FloatArray:
+        """(m,) values of the coordinates out of those of Simbody's mobilities."""
+        return values[self._q_index]
+
+    def mass_center(self) -> FloatArray:
+        """(3,) mass centre of the whole body in OpenSim's ground, m."""
+        return self._matter.calcSystemMassCenterLocationInGround(self._state).to_numpy()
 
     def quaternions(self, bodies: Sequence[str]) -> FloatArray:
         """(k, 4) orientations, scalar first, rotating body axes into OpenSim's ground."""
@@ -132,14 +165,15 @@ class Skeleton:
         first = np.array([6 * int(self._bodies[name].getMobilizedBodyIndex()) for name in bodies], dtype=np.intp)
         return first[:, None] + np.arange(6)
 
-    def jacobian(self) -> FloatArray:
+    def jacobian(self, *, coupled: bool = True) -> FloatArray:
         """(6 bodies, m) velocities of all bodies in ground for unit rates of each coordinate.
 
-        A coupled coordinate's effect is added to the column of the coordinate that drives it.
+        A coupled coordinate's effect is added to the column of the coordinate that drives it, unless
+        `coupled` is false: each then stands for itself, as in OpenSim's inverse dynamics.
         """
         self._matter.calcSystemJacobian(self._state, self._jacobian)
         jacobian: FloatArray = self._jacobian.to_numpy()[:, self._q_index]
-        for coupler in self.couplers:
+        for coupler in self.couplers if coupled else ():
             column = jacobian[:, coupler.dependent]
             if column.any():
                 jacobian[:, coupler.independent] += column * coupler.slope(self.values[coupler.independent])
