@@ -20,137 +20,15 @@ import baseline
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from running import Run
+from scoring import event_scores, spread
 
 from gait_twin.events import EventDetector
-from gait_twin.recording import Recording, Side
+from gait_twin.recording import Side
 from gait_twin.recording.importers import find_importer
-from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.steps import StepEstimator
 
 console = Console(width=200)
-BLOCK_S = 2.0
-FEET = tuple(side.foot for side in Side)
-
-
-class Run:
-    """One recording's feet through hub, detector and estimator, timed."""
-
-    def __init__(self, recording: Recording, rate_hz: float) -> None:
-        feet = {name: stream for name, stream in recording.imus.items() if name in FEET}
-        hub = SensorHub(tuple(feet), HubSettings(frame_rate_hz=rate_hz))
-        detector, estimator = EventDetector(), StepEstimator()
-        self.events, self.strides, self.steps, self.poses, frames = [], [], [], [], []
-        self.seconds = {"hub": 0.0, "events": 0.0, "steps": 0.0}
-
-        def take(block) -> None:
-            frames.append(block)
-            began = time.process_time()
-            events, _ = detector.update(block)
-            between = time.process_time()
-            out = estimator.update(block, events)
-            self.seconds["events"] += between - began
-            self.seconds["steps"] += time.process_time() - between
-            self._keep(events, out)
-
-        for end_s in np.arange(BLOCK_S, recording.duration_s + 2 * BLOCK_S, BLOCK_S):
-            began = time.process_time()
-            for name, stream in feet.items():
-                a, b = np.searchsorted(stream.time_s, [end_s - BLOCK_S, end_s])
-                if b > a:
-                    hub.push(name, stream.time_s[a:b], stream.acc_mps2[a:b], stream.gyr_radps[a:b])
-            block = hub.poll()
-            self.seconds["hub"] += time.process_time() - began
-            take(block)
-        take(hub.flush())
-        self._keep([], estimator.flush())
-        self.frames = frames
-        self.time_s = np.concatenate([f.time_s for f in frames])
-        self.duration_s = recording.duration_s
-
-    def _keep(self, events, out) -> None:
-        self.events += events
-        self.strides += out.strides
-        self.steps += out.steps
-        self.poses += out.poses
-
-    def times(self, side: Side, kind: str) -> np.ndarray:
-        return np.array([e.time_s for e in self.events if e.side is side and e.kind == kind])
-
-    def samples(self, side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Even grid of one foot with holes filled linearly: the baseline cannot do with holes."""
-        column = self.frames[0].segments.index(side.foot) if side.foot in self.frames[0].segments else None
-        if column is None:
-            return None
-        acc = np.concatenate([f.acc_mps2[:, column] for f in self.frames])
-        gyr = np.concatenate([f.gyr_radps[:, column] for f in self.frames])
-        good = np.flatnonzero(np.isfinite(acc[:, 0]))
-        part = slice(good[0], good[-1] + 1)
-        fill = [
-            np.column_stack([np.interp(self.time_s[part], self.time_s[good], c[good]) for c in x.T]) for x in (acc, gyr)
-        ]
-        return self.time_s[part], *fill
-
-    def position(self, side: Side, at_s: float) -> np.ndarray:
-        """Odometry's horizontal position nearest to an instant, m."""
-        track = [p for p in self.poses if p.side is side]
-        times = np.array([p.time_s for p in track])
-        return track[int(np.argmin(np.abs(times - at_s)))].position_m[:2]
-
-
-def matched(labels: np.ndarray, found: np.ndarray, within_s: float) -> list[tuple[int, int]]:
-    """One-to-one pairs, nearest first."""
-    pairs: list[tuple[int, int]] = []
-    if not len(labels) or not len(found):
-        return pairs
-    distance = np.abs(labels[:, None] - found[None])
-    rows, columns = set(), set()
-    for flat in np.argsort(distance, axis=None):
-        i, j = (int(k) for k in np.unravel_index(flat, distance.shape))
-        if distance[i, j] > within_s:
-            break
-        if i not in rows and j not in columns:
-            rows.add(i)
-            columns.add(j)
-            pairs.append((i, j))
-    return pairs
-
-
-def event_scores(cases: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """F1 at ±100 and ±50 ms after the constant bias (median over all cases) is taken off, and the errors left."""
-    errors = [found[j] - labels[i] for labels, found in cases for i, j in matched(labels, found, 0.25)]
-    bias = float(np.median(errors)) if errors else 0.0
-    scores: dict[str, float] = {"bias_ms": 1e3 * bias}
-    for within in (0.1, 0.05):
-        hits = labels_n = found_n = 0
-        left = []
-        for labels, found in cases:
-            pairs = matched(labels, found - bias, within)
-            hits, labels_n, found_n = hits + len(pairs), labels_n + len(labels), found_n + len(found)
-            left += [abs(found[j] - bias - labels[i]) for i, j in pairs]
-        scores[f"f1_{within * 1e3:.0f}ms"] = 2 * hits / max(labels_n + found_n, 1)
-        if within == 0.1:
-            scores |= {
-                "labels": labels_n,
-                "missed": labels_n - hits,
-                "false": found_n - hits,
-                "median_ms": 1e3 * float(np.median(left)) if left else np.nan,
-                "p95_ms": 1e3 * float(np.percentile(left, 95)) if left else np.nan,
-            }
-    return scores
-
-
-def spread(errors: list[float] | np.ndarray) -> dict[str, float]:
-    values = np.asarray(errors, dtype=float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"n": 0}
-    return {
-        "n": len(values),
-        "mean": float(values.mean()),
-        "sd": float(values.std()),
-        "median_abs": float(np.median(np.abs(values))),
-        "worst": float(values[np.argmax(np.abs(values))]),
-    }
 
 
 def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
@@ -199,7 +77,20 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
         trials.append(row)
     result: dict[str, Any] = {"trials": trials}
     table = Table(title="foot_healthy_10m: events", title_justify="left")
-    for column in ("part", "who", "event", "bias ms", "F1 ±100 ms", "F1 ±50 ms", "labels", "missed", "false", "median ms", "p95 ms", "delay ms median / p95"):  # fmt: skip
+    for column in (
+        "part",
+        "who",
+        "event",
+        "bias ms",
+        "F1 ±100 ms",
+        "F1 ±50 ms",
+        "labels",
+        "missed",
+        "false",
+        "median ms",
+        "p95 ms",
+        "delay ms median / p95",
+    ):
         table.add_column(column)
     for (part, who, kind), pool in sorted(cases.items()):
         s = event_scores(pool)
@@ -207,9 +98,19 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
         known = delays[part, kind] if who == "gait_twin" else []
         delay = f"{1e3 * np.median(known):.0f} / {1e3 * np.percentile(known, 95):.0f}" if known else "offline"
         table.add_row(
-            part, who, kind, f"{s['bias_ms']:.1f}", f"{s['f1_100ms']:.4f}", f"{s['f1_50ms']:.4f}", str(s["labels"]),
-            str(s["missed"]), str(s["false"]), f"{s['median_ms']:.1f}", f"{s['p95_ms']:.1f}", delay,
-        )  # fmt: skip
+            part,
+            who,
+            kind,
+            f"{s['bias_ms']:.1f}",
+            f"{s['f1_100ms']:.4f}",
+            f"{s['f1_50ms']:.4f}",
+            str(s["labels"]),
+            str(s["missed"]),
+            str(s["false"]),
+            f"{s['median_ms']:.1f}",
+            f"{s['p95_ms']:.1f}",
+            delay,
+        )
     console.print(table)
     table = Table(title="foot_healthy_10m: known 10 m legs, error %", title_justify="left")
     for column in ("part", "who", "legs", "mean", "sd", "median |e|", "worst"):
@@ -222,7 +123,20 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
     table = Table(
         title="foot_healthy_10m: the twelve trials with most wrong heel strikes or legs", title_justify="left"
     )
-    keys = ["trial", "age", "part", "heel_strike_f1_100ms", "heel_strike_f1_50ms", "heel_strike_bias_ms", "toe_off_f1_50ms", "out_pct", "back_pct", "out_left_right_pct", "strides", "valid"]  # fmt: skip
+    keys = [
+        "trial",
+        "age",
+        "part",
+        "heel_strike_f1_100ms",
+        "heel_strike_f1_50ms",
+        "heel_strike_bias_ms",
+        "toe_off_f1_50ms",
+        "out_pct",
+        "back_pct",
+        "out_left_right_pct",
+        "strides",
+        "valid",
+    ]
     for key in keys:
         table.add_column(key.replace("heel_strike", "HS").replace("toe_off", "TO"))
     worst = sorted(trials, key=lambda r: r["heel_strike_f1_50ms"] - 0.02 * max(abs(r["out_pct"]), abs(r["back_pct"])))
@@ -254,7 +168,7 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         calm = _captured_flats(truth.time_s, truth.position_m)
         errors = []
         for stride in run.strides:
-            ends = [calm(t) for t in (stride.start_s, stride.end_s)]
+            ends = [calm(t, 0.6 * stride.stride_time_s) for t in (stride.start_s, stride.end_s)]
             if ends[0] is None or ends[1] is None or not stride.valid:
                 continue
             length = float(np.hypot(*(ends[1] - ends[0])[:2]))
@@ -293,7 +207,14 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
     for column in ("trial", "part", "strides", "n", "mean", "sd", "median_abs", "worst"):
         table.add_column(column)
     for row in rows:
-        table.add_row(*(f"{v:+.1f}" if isinstance(v, float) else str(v) for v in (row.get(c, "") for c in ("trial", "part", "strides", "n", "mean", "sd", "median_abs", "worst"))))  # fmt: skip
+        table.add_row(
+            *(
+                f"{v:+.1f}" if isinstance(v, float) else str(v)
+                for v in (
+                    row.get(c, "") for c in ("trial", "part", "strides", "n", "mean", "sd", "median_abs", "worst")
+                )
+            )
+        )
     console.print(table)
     return result
 
@@ -304,10 +225,15 @@ def _captured_flats(time_s: np.ndarray, position: np.ndarray):
     width = max(3, int(0.1 * rate))
     kernel = np.ones(width) / width
     mean = np.column_stack([np.convolve(c, kernel, "same") for c in position.T])
-    scatter = np.sqrt(sum(np.maximum(np.convolve(c**2, kernel, "same") - np.convolve(c, kernel, "same") ** 2, 0) for c in (position - position.mean(axis=0)).T))  # fmt: skip
+    scatter = np.sqrt(
+        sum(
+            np.maximum(np.convolve(c**2, kernel, "same") - np.convolve(c, kernel, "same") ** 2, 0)
+            for c in (position - position.mean(axis=0)).T
+        )
+    )
 
-    def at(strike_s: float) -> np.ndarray | None:
-        rows = np.flatnonzero((time_s > strike_s + 0.05) & (time_s < strike_s + 0.7))
+    def at(strike_s: float, within_s: float) -> np.ndarray | None:
+        rows = np.flatnonzero((time_s > strike_s + 0.05) & (time_s < strike_s + within_s))
         rows = rows[(rows > width) & (rows < len(time_s) - width)]
         if not len(rows):
             return None
@@ -323,7 +249,17 @@ def treadmill(data: Path, rate_hz: float) -> dict[str, Any]:
     run = Run(recording, rate_hz)
     result: dict[str, Any] = {}
     table = Table(title="treadmill_7imu against OptoGait", title_justify="left")
-    for column in ("foot", "strides ours / ref", "stride time s", "%", "stride length m", "%", "SD ours / ref cm", "stance s", "step length m (ours, sd / ref)"):  # fmt: skip
+    for column in (
+        "foot",
+        "strides ours / ref",
+        "stride time s",
+        "%",
+        "stride length m",
+        "%",
+        "SD ours / ref cm",
+        "stance s",
+        "step length m (ours, sd / ref)",
+    ):
         table.add_column(column)
     first_ref = min(s.start_s for s in recording.truth.strides if s.side is Side.RIGHT)
     for side in Side:
@@ -340,16 +276,24 @@ def treadmill(data: Path, rate_hz: float) -> dict[str, Any]:
         steps_r = [s.step_length_m for s in recording.truth.steps if s.side is side and 0.3 < s.step_length_m < 1.2]
         step_o = np.mean([s.step_length_m for s in steps_o])
         result[side.value] = {
-            "strides": len(ours), "reference_strides": len(ref),
-            "stride_time_pct": 100 * (time_o / time_r - 1), "stride_length_pct": 100 * (length_o / length_r - 1),
-            "step_length_m": step_o, "reference_step_length_m": float(np.mean(steps_r)),
-        }  # fmt: skip
+            "strides": len(ours),
+            "reference_strides": len(ref),
+            "stride_time_pct": 100 * (time_o / time_r - 1),
+            "stride_length_pct": 100 * (length_o / length_r - 1),
+            "step_length_m": step_o,
+            "reference_step_length_m": float(np.mean(steps_r)),
+        }
         table.add_row(
-            side.value, f"{len(ours)} / {len(ref)}", f"{time_o:.4f} / {time_r:.4f}", f"{100 * (time_o / time_r - 1):+.2f}",
-            f"{length_o:.3f} / {length_r:.3f}", f"{100 * (length_o / length_r - 1):+.2f}", f"{sd_o:.1f} / {sd_r:.1f}",
+            side.value,
+            f"{len(ours)} / {len(ref)}",
+            f"{time_o:.4f} / {time_r:.4f}",
+            f"{100 * (time_o / time_r - 1):+.2f}",
+            f"{length_o:.3f} / {length_r:.3f}",
+            f"{100 * (length_o / length_r - 1):+.2f}",
+            f"{sd_o:.1f} / {sd_r:.1f}",
             f"{stance_o:.3f} / {stance_r:.3f}",
             f"{step_o:.3f}, {np.mean([s.step_length_sd_m for s in steps_o]):.3f} / {np.mean(steps_r):.3f}",
-        )  # fmt: skip
+        )
     console.print(table)
     return result
 
@@ -381,8 +325,17 @@ def loop(data: Path, rate_hz: float) -> dict[str, Any]:
     track = np.array([p.position_m for p in run.poses])
     way = sum(s.stride_length_m for s in run.strides if s.valid)
     gap = track[-1] - track[0]
-    result = {"way_m": way, "horizontal_m": float(np.hypot(*gap[:2])), "height_m": float(gap[2]), "strides": len(run.strides), "valid": sum(s.valid for s in run.strides)}  # fmt: skip
-    console.print(f"[b]foot_loop[/b] way {way:.1f} m in {len(run.strides)} strides, end from start {result['horizontal_m']:.2f} m ({100 * result['horizontal_m'] / way:.1f} %), height {gap[2]:+.2f} m")  # fmt: skip
+    result = {
+        "way_m": way,
+        "horizontal_m": float(np.hypot(*gap[:2])),
+        "height_m": float(gap[2]),
+        "strides": len(run.strides),
+        "valid": sum(s.valid for s in run.strides),
+    }
+    console.print(
+        f"[b]foot_loop[/b] way {way:.1f} m in {len(run.strides)} strides, end from start "
+        f"{result['horizontal_m']:.2f} m ({100 * result['horizontal_m'] / way:.1f} %), height {gap[2]:+.2f} m"
+    )
     return result | {"cost_s": run.seconds, "duration_s": run.duration_s}
 
 
@@ -399,7 +352,11 @@ def cost(data: Path) -> dict[str, Any]:
             events, _ = detector.update(block[i : i + 1])
             estimator.update(block[i : i + 1], events)
             taken.append(time.process_time() - began)
-    result |= {"live_frame_mean_ms": 1e3 * float(np.mean(taken)), "live_frame_p99_ms": 1e3 * float(np.percentile(taken, 99)), "live_frame_max_ms": 1e3 * max(taken)}  # fmt: skip
+    result |= {
+        "live_frame_mean_ms": 1e3 * float(np.mean(taken)),
+        "live_frame_p99_ms": 1e3 * float(np.percentile(taken, 99)),
+        "live_frame_max_ms": 1e3 * max(taken),
+    }
     console.print("[b]cost[/b] " + ", ".join(f"{k} {v:.3g}" for k, v in result.items()))
     return result
 

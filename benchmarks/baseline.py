@@ -7,6 +7,7 @@ stance, with the end velocity taken off linearly.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ def run(time_s: np.ndarray, acc: np.ndarray, gyr: np.ndarray) -> Baseline:
     flats = _flats(speed, peaks, rate_hz)
     half = max(1, int(0.04 * rate_hz))
     calm = [acc[max(0, i - half) : i + half + 1].mean(axis=0) for i in flats]
-    scale = 9.80665 / np.median(np.linalg.norm(calm, axis=1)) if len(flats) else 1.0
+    scale = 9.80665 / _rest(acc, speed, rate_hz)
     lengths = [
         _length(scale * acc[a : b + 1], gyr[a : b + 1], up, 1.0 / rate_hz)
         for a, b, up in zip(flats[:-1], flats[1:], calm, strict=False)
@@ -51,12 +52,19 @@ def run(time_s: np.ndarray, acc: np.ndarray, gyr: np.ndarray) -> Baseline:
     return Baseline(np.array(heel_strikes), np.array(toe_offs), time_s[flats], np.array(lengths))
 
 
+def _rest(acc: np.ndarray, speed: np.ndarray, rate_hz: float) -> float:
+    """Gravity as measured in the calmest half second."""
+    window = np.ones(int(0.5 * rate_hz))
+    at = int(np.argmin(np.convolve(speed, window, "valid")))
+    return float(np.linalg.norm(acc[at : at + len(window)].mean(axis=0)))
+
+
 def _flats(speed: np.ndarray, peaks: np.ndarray, rate_hz: float) -> np.ndarray:
     """Calmest instant between swings, and before the first and after the last."""
     window = int(0.1 * rate_hz)
     calm = np.convolve(speed**2, np.ones(window) / window, "same")
     bounds = np.concatenate([[max(0, peaks[0] - int(2 * rate_hz))], peaks, [len(calm) - 1]]) if len(peaks) else []
-    found = [a + int(np.argmin(calm[a : b + 1])) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    found = [a + int(np.argmin(calm[a : b + 1])) for a, b in itertools.pairwise(bounds)]
     return np.array(found, dtype=int)
 
 

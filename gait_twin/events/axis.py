@@ -16,6 +16,12 @@ SIGN_MEMORY_S = 4.0
 """Time constant of the vote on the axis' sign: a few strides."""
 EARLY_RAD = 1.5
 """The vote counts most before the foot has turned this much since foot-flat: later the velocity drifts."""
+SETTLED_M2PS2 = 0.2
+"""Least vote for a sign (way walked along the axis' forward, times gravity: 2 cm)."""
+DRIFT_S = 2.0
+"""Time constant with which excursion and velocity are forgotten at any rate: two strides."""
+FAST_RADPS = 2.0
+"""The vote counts where the foot turns faster than this: in swing, not in a stance that never quite rests."""
 UP_MEMORY_S = 0.3
 """Time constant with which a flat foot's specific force becomes its vertical."""
 
@@ -43,6 +49,13 @@ class MediolateralAxis:
         self._up = ZERO
         self._right = ZERO
         self._path = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """True while the way walked so far leaves no doubt of the sign."""
+        rx, ry, rz = self._right
+        sx, sy, sz = self._axis
+        return abs(rx * sx + ry * sy + rz * sz) > SETTLED_M2PS2 * self._norm
 
     def restart(self) -> None:
         """After a gap: keep axis, sign and vertical, start excursion and velocity anew."""
@@ -72,7 +85,7 @@ class MediolateralAxis:
     def _vote(self, x: float, y: float, z: float, squared: float, force: Vector, dt_s: float) -> None:
         slowness = squared / REST_RADPS**2
         slowness *= slowness
-        keep = 1.0 - dt_s / (dt_s + REST_S * (1.0 + slowness))
+        keep = (1.0 - dt_s / (dt_s + REST_S * (1.0 + slowness))) * (1.0 - dt_s / DRIFT_S)
         ex, ey, ez = self._excursion
         ex, ey, ez = keep * ex + x * dt_s, keep * ey + y * dt_s, keep * ez + z * dt_s
         self._excursion = ex, ey, ez
@@ -96,7 +109,7 @@ class MediolateralAxis:
         vx, vy, vz = keep * vx + (fx - ux) * dt_s, keep * vy + (fy - uy) * dt_s, keep * vz + (fz - uz) * dt_s
         self._velocity = vx, vy, vz
         self._path = keep * self._path + math.sqrt(squared) * dt_s
-        gain = math.exp(-self._path / EARLY_RAD) * dt_s
+        gain = math.exp(-self._path / EARLY_RAD) * squared / (squared + FAST_RADPS**2) * dt_s
         keep = 1.0 - dt_s / SIGN_MEMORY_S
         rx, ry, rz = self._right
         self._right = (

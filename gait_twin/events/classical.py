@@ -25,6 +25,9 @@ QUIET_S = 0.06
 """... for this long."""
 USUAL_LANDING = 0.8
 """A landing's trough of this fraction of the recent ones' median need not be waited out."""
+CONFIDENCE = {EventKind.HEEL_STRIKE: (0.07, 1.5), EventKind.TOE_OFF: (0.8, 4.0)}
+"""Odds of a false event at the threshold, and power with which they fall with the trough's depth over it;
+fitted to how often events of the tuning subjects met a label (docs/events_and_steps.md)."""
 
 
 class _State(Enum):
@@ -51,26 +54,32 @@ class ClassicalDetector:
         Foot, copied into the events.
     settings
         Thresholds.
+    dt_s
+        Sampling interval, s.
 
     Notes
     -----
-    Acceleration is not used: neither its scale nor its range matters to the events.
+    Acceleration serves only the sign of the pitch axis: neither its scale nor its range matters.
     """
 
-    def __init__(self, side: Side, settings: DetectorSettings) -> None:
+    def __init__(self, side: Side, settings: DetectorSettings, dt_s: float) -> None:
         self._side = side
         self._settings = settings
         self._axis = MediolateralAxis()
-        self._first: tuple[float, list[float]] | None = None
-        self._dt_s = 0.0
+        self._dt_s = dt_s
+        # Bessel: the same delay at all frequencies, so that one constant takes it off an event's time
+        cutoff_hz = min(settings.cutoff_hz, 0.4 / dt_s)
+        self._b, self._a = signal.bessel(2, cutoff_hz, norm="mag", fs=1.0 / dt_s)
+        delays = signal.group_delay((self._b, self._a), w=[1.0, 3.0], fs=1.0 / dt_s)[1]
+        self._filter_delay_s = float(np.mean(delays)) * dt_s
+        self._steady: FloatArray = signal.lfilter_zi(self._b, self._a)
+        self._zi = np.zeros((2, 6))
         self._last_time_s = -math.inf
-        self._zi: FloatArray | None = None
         self._peaks: deque[float] = deque(maxlen=5)
         self._angles: deque[float] = deque(maxlen=5)
         self._troughs: deque[float] = deque(maxlen=5)
         self._landings: deque[float] = deque(maxlen=5)
         self._heel_strike_s = -math.inf
-        self._toe_off_s = -math.inf
         self._to_stance()
 
     def update(self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray) -> list[GaitEvent]:
@@ -81,7 +90,7 @@ class ClassicalDetector:
         time_s
             (n,) s.
         acc
-            (n, 3) specific force in sensor axes, m/s² (not used).
+            (n, 3) specific force in sensor axes, m/s².
         gyr
             (n, 3) angular rate in sensor axes, rad/s.
 
@@ -90,50 +99,35 @@ class ClassicalDetector:
         Events in the order in which they became known.
         """
         events: list[GaitEvent] = []
-        valid = ~np.isnan(gyr[:, 0])
-        edges = np.flatnonzero(np.diff(valid)) + 1
-        for rows in np.split(np.arange(len(time_s)), edges) if len(edges) else [slice(None)]:
-            if len(time_s) and valid[rows][0]:
-                events += self._run(time_s[rows], acc[rows], gyr[rows])
+        samples = np.hstack([gyr, acc])
+        rows = np.flatnonzero(~np.isnan(samples).any(axis=1))
+        if len(rows):
+            for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+                part = slice(int(run[0]), int(run[-1]) + 1)
+                events += self._run(time_s[part], samples[part])
         return events
 
-    def _run(self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray) -> list[GaitEvent]:
-        samples = np.hstack([gyr, acc])
-        if self._dt_s == 0.0:
-            # The sampling interval is known with the second sample
-            if self._first is not None:
-                time_s = np.concatenate([[self._first[0]], time_s])
-                samples = np.vstack([self._first[1], samples])
-            if len(time_s) < 2:
-                self._first = (float(time_s[0]), samples[0].tolist())
-                return []
-            self._design(float(time_s[1] - time_s[0]))
+    def _run(self, time_s: FloatArray, samples: FloatArray) -> list[GaitEvent]:
+        dt_s = self._dt_s
         gap_s = float(time_s[0]) - self._last_time_s
-        if self._zi is None or gap_s > 1.5 * self._dt_s:
+        if not 0.0 < gap_s < 1.5 * dt_s:
+            # Samples are missing, or the clock has leapt: the filter starts anew in its steady state
             self._zi = self._steady[:, None] * samples[:1]
             self._axis.restart()
-            self._previous = 0.0
-            if gap_s > self._settings.max_gap_s:
+            if not 0.0 < gap_s <= self._settings.max_gap_s:
                 self._to_stance()
+            if gap_s <= 0.0:
+                self._heel_strike_s = -math.inf
         self._last_time_s = float(time_s[-1])
         filtered, self._zi = signal.lfilter(self._b, self._a, samples, axis=0, zi=self._zi)
         events: list[GaitEvent] = []
-        project, step, dt_s = self._axis.project, self._step, self._dt_s
+        project, step = self._axis.project, self._step
         for now_s, (x, y, z, *force) in zip(time_s.tolist(), filtered.tolist(), strict=True):
             rate = project((x, y, z), force, dt_s)
             event = step(now_s, rate, x * x + y * y + z * z)
             if event is not None:
                 events.append(event)
         return events
-
-    def _design(self, dt_s: float) -> None:
-        self._dt_s = dt_s
-        # Bessel: the same delay at all frequencies, so that one constant takes it off an event's time
-        cutoff = min(self._settings.cutoff_hz, 0.4 / dt_s)
-        self._b, self._a = signal.bessel(2, cutoff, norm="mag", fs=1.0 / dt_s)
-        self._steady = signal.lfilter_zi(self._b, self._a)
-        delays = signal.group_delay((self._b, self._a), w=[1.0, 3.0], fs=1.0 / dt_s)[1]
-        self._filter_delay_s = float(np.mean(delays)) * dt_s
 
     def _to_stance(self) -> None:
         self._state = _State.STANCE
@@ -192,7 +186,6 @@ class ClassicalDetector:
         if not pushed or math.isnan(self._crossing_s):
             return None
         self._troughs.append(-self._trough)
-        self._toe_off_s = self._crossing_s
         margin = -self._trough / self._least(s.push_off_min_radps, self._troughs)
         return self._event(EventKind.TOE_OFF, self._crossing_s, now_s, margin)
 
@@ -249,14 +242,16 @@ class ClassicalDetector:
             last_s, last = now_s, rate
         return last_s - self._filter_delay_s
 
-    def _heel_strike(self, time_s: float, now_s: float, margin: float) -> GaitEvent:
+    def _heel_strike(self, time_s: float, now_s: float, margin: float) -> GaitEvent | None:
         self._peaks.append(self._lobe_peak)
         self._angles.append(self._lobe_angle)
         self._heel_strike_s = time_s
         self._to_stance()
         return self._event(EventKind.HEEL_STRIKE, time_s, now_s, margin)
 
-    def _event(self, kind: EventKind, time_s: float, now_s: float, margin: float) -> GaitEvent:
-        # Logistic in the logarithm of the margin over the threshold
-        confidence = 1.0 / (1.0 + 0.25 * max(margin, 1e-3) ** -2.0)
+    def _event(self, kind: EventKind, time_s: float, now_s: float, margin: float) -> GaitEvent | None:
+        if not self._axis.settled:
+            return None  # heel strike and push-off may be mistaken for each other
+        odds, power = CONFIDENCE[kind]
+        confidence = 1.0 / (1.0 + odds * max(margin, 0.1) ** -power)
         return GaitEvent(time_s, self._side, kind, confidence, now_s - time_s)

@@ -23,9 +23,10 @@ class EventDetector:
     """
 
     def __init__(self, settings: DetectorSettings | None = None) -> None:
-        settings = settings or DetectorSettings()
-        self._feet = {side: ClassicalDetector(side, settings) for side in Side}
-        self._phases = {side: PhasePredictor(side, settings) for side in Side}
+        self._settings = settings or DetectorSettings()
+        self._held: BodyFrames | None = None
+        self._feet: dict[Side, ClassicalDetector] = {}
+        self._phases = {side: PhasePredictor(side, self._settings) for side in Side}
 
     def update(self, frames: BodyFrames) -> tuple[list[GaitEvent], list[GaitPhase]]:
         """Take the next frames.
@@ -40,8 +41,20 @@ class EventDetector:
         events
             Those that became known with these frames, in the order of becoming known.
         phases
-            2n: left and right of each frame.
+            Left and right of each frame; the very first frame's come with the second, which tells the
+            sampling interval.
         """
+        if self._held is not None:
+            frames, self._held = BodyFrames.joined([self._held, frames]), None
+        if not self._feet:
+            if len(frames) < 2:
+                self._held = frames if len(frames) else None
+                return [], []
+            dt_s = float(frames.time_s[1] - frames.time_s[0])
+            self._feet = {side: ClassicalDetector(side, self._settings, dt_s) for side in Side}
+        return self._update(frames)
+
+    def _update(self, frames: BodyFrames) -> tuple[list[GaitEvent], list[GaitPhase]]:
         found: list[GaitEvent] = []
         sides: list[list[GaitPhase]] = []
         times_s = frames.time_s.tolist()
@@ -60,5 +73,8 @@ class EventDetector:
         return found, [phase for pair in zip(*sides, strict=True) for phase in pair]
 
     def flush(self) -> tuple[list[GaitEvent], list[GaitPhase]]:
-        """End of the stream: nothing waits in this detector, so that both lists are empty."""
-        return [], []
+        """End of the stream: what is left, which is nothing but for a stream of one frame."""
+        frames, self._held = self._held, None
+        if frames is None:
+            return [], []
+        return [], [p for side in Side for p in self._phases[side].update(frames.time_s.tolist(), [])]

@@ -22,13 +22,19 @@ class PhasePredictor:
         self._side = side
         self._max_stride_s = settings.max_stride_s
         self._strides: deque[float] = deque(maxlen=3)
-        self._heel_strike_s = NAN
+        self._now_s = -float("inf")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._strides.clear()
+        self._heel_strike_s = self._confidence = NAN
         self._last_s = -float("inf")
         self._stance = True
-        self._confidence = NAN
 
     def update(self, times_s: list[float], events: list[GaitEvent]) -> list[GaitPhase]:
         """Phases at the given instants; `events` are those that became known within them, in order."""
+        if times_s and times_s[0] <= self._now_s:
+            self._forget()  # the clock has leapt back
         phases: list[GaitPhase] = []
         waiting = deque(events)
         for now_s in times_s:
@@ -37,6 +43,7 @@ class PhasePredictor:
             phases.append(self._at(now_s))
         for event in waiting:
             self._take(event)
+        self._now_s = times_s[-1] if times_s else self._now_s
         return phases
 
     def _take(self, event: GaitEvent) -> None:

@@ -27,7 +27,7 @@ class DetectorSettings:
         high=0.95,
     )
     landing_wait_s: float = setting(
-        0.075,
+        0.09,
         "Longest wait for the landing's trough after the foot stops turning toes-up, s: more waits "
         "longer and places a heel strike better.",
         low=0.0,

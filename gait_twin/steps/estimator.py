@@ -14,8 +14,12 @@ from gait_twin.steps.pair import FeetPair
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.strides import build_stride
 
-FLAT_AFTER_S = 2.0
-"""A heel strike's foot-flat comes within this, or is missed."""
+FLAT_WITHIN = 0.7
+"""A heel strike's foot-flat comes within this part of the stride before it, or is missed."""
+SHORTEST_STRIDE_S = 0.7
+"""Heel strikes in quicker succession are not both real."""
+FIRST_STRIDE_S = 1.5
+"""Stride time taken for a first heel strike."""
 GIVE_UP_S = 4.0
 """Frames this far past a heel strike have shown its foot-flat if there is one (a foot-flat is known at
 most 1.5 s after it)."""
@@ -60,6 +64,7 @@ class StepEstimator:
         self._placed: dict[Side, Flat] = {}
         self._pair = FeetPair(self._settings)
         self._now_s = -math.inf
+        self._leapt = False
 
     def update(self, frames: BodyFrames, events: list[GaitEvent]) -> StepOutput:
         """Take the next frames and the events that arrived, in the order in which they became known.
@@ -76,9 +81,11 @@ class StepEstimator:
         What became known.
         """
         out = StepOutput()
+        if len(frames) and frames.time_s[0] <= self._now_s:
+            self._leap(out)
         self._queue.extend(events)
         if self._held is not None:
-            frames, self._held = _join(self._held, frames), None
+            frames, self._held = BodyFrames.joined([self._held, frames]), None
         if not self._feet:
             if len(frames) < 2:
                 # The sampling interval is known with the second frame
@@ -112,9 +119,25 @@ class StepEstimator:
         self._work(out)
         return out
 
+    def _leap(self, out: StepOutput) -> None:
+        """The clock has leapt back: finish the old timeline and begin anew."""
+        out_of_old = self.flush()
+        out.strides += out_of_old.strides
+        out.steps += out_of_old.steps
+        for flats in self._flats.values():
+            flats.clear()
+        self._past.clear()
+        self._landed.clear()
+        self._placed.clear()
+        self._pair.restart()
+        self._leapt = True
+
     def _work(self, out: StepOutput) -> None:
         while self._queue:
             event = self._queue[0]
+            if self._leapt and event.time_s > self._now_s + GIVE_UP_S:
+                self._queue.popleft()  # a late one of the timeline before a leap
+                continue
             if event.kind is EventKind.TOE_OFF or event.side not in self._feet:
                 self._past.append(self._queue.popleft())
                 continue
@@ -122,11 +145,19 @@ class StepEstimator:
             if flat is None and self._now_s < event.time_s + GIVE_UP_S:
                 return
             self._past.append(self._queue.popleft())
-            if flat is not None and flat.time_s > event.time_s + FLAT_AFTER_S:
+            if flat is not None and flat.time_s > event.time_s + FLAT_WITHIN * self._stride_s(event):
                 flat = None
             self._land(event, flat, out)
             while self._past[0].time_s < event.time_s - 2.0 * GIVE_UP_S:
                 self._past.popleft()
+
+    def _stride_s(self, event: GaitEvent) -> float:
+        """Time since the foot's heel strike before, within reason, s."""
+        before = self._landed.get(event.side)
+        stride_s = event.time_s - before.event.time_s if before is not None else math.inf
+        if stride_s > self._settings.max_stride_s:
+            return FIRST_STRIDE_S
+        return max(stride_s, SHORTEST_STRIDE_S)
 
     def _land(self, event: GaitEvent, flat: Flat | None, out: StepOutput) -> None:
         side = event.side
@@ -169,8 +200,3 @@ class StepEstimator:
             return
         values = length or (math.nan,) * 4
         out.steps.append(Step(side, event.time_s, step_s, *values, valid=length is not None))
-
-
-def _join(a: BodyFrames, b: BodyFrames) -> BodyFrames:
-    names = ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
-    return BodyFrames(a.segments, *(np.concatenate([getattr(a, n), getattr(b, n)]) for n in names))

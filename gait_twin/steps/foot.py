@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gait_twin.recording import FootPose, Side
+from gait_twin.steps.quaternion import Quat, rotate, turn
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
 from gait_twin.steps.swing import GRAVITY_MPS2, FlatReading, FlatState, Swing, integral, smooth, tilt_error
 
 FloatArray = NDArray[np.float64]
-Quat = tuple[float, float, float, float]
+Triple = tuple[float, ...]
 
 LONGEST_SWING_S = 10.0
 """Movement without a foot-flat for longer is not gait; the trajectory begins anew."""
@@ -56,31 +57,6 @@ class Flat:
     rotation: FloatArray
     swing: Swing | None
     chain: int
-
-
-def turn(q: Quat, x: float, y: float, z: float) -> Quat:
-    """Quaternion (w, x, y, z) after a further rotation by a rotation vector in body axes, rad."""
-    w0, x0, y0, z0 = q
-    squared = x * x + y * y + z * z
-    if squared > 1e-12:
-        angle = math.sqrt(squared)
-        s, c = math.sin(0.5 * angle) / angle, math.cos(0.5 * angle)
-    else:
-        s, c = 0.5, 1.0
-    x, y, z = s * x, s * y, s * z
-    return (
-        w0 * c - x0 * x - y0 * y - z0 * z,
-        w0 * x + x0 * c + y0 * z - z0 * y,
-        w0 * y - x0 * z + y0 * c + z0 * x,
-        w0 * z + x0 * y - y0 * x + z0 * c,
-    )
-
-
-def rotate(q: Quat, x: float, y: float, z: float) -> tuple[float, float, float]:
-    """A vector rotated by a unit quaternion."""
-    w, a, b, c = q
-    u, v, t = 2.0 * (b * z - c * y), 2.0 * (c * x - a * z), 2.0 * (a * y - b * x)
-    return x + w * u + b * t - c * v, y + w * v + c * u - a * t, z + w * t + a * v - b * u
 
 
 class FootTracker:
@@ -150,8 +126,8 @@ class FootTracker:
 
     def flush(self) -> list[Flat]:
         """End of the stream: the foot-flat that was still open, if any."""
-        found = self._finder.last() if self._finder.flat and self._last is not None else None
-        if found is None or not (found.index > self._base or self._state is None):
+        found = self._finder.last() if self._finder.flat else None
+        if self._last is None or found is None or not (found.index > self._base or self._state is None):
             return []
         flat = self._close(found, self._last[0])
         return [flat] if flat is not None else []
@@ -188,7 +164,8 @@ class FootTracker:
         self._state: FlatState | None = None
         self._flat_s = self._tilt_sd = math.nan
         self._flat_position = np.zeros(3)
-        self._velocity = self._position = (0.0, 0.0, 0.0)
+        self._velocity: Triple = (0.0, 0.0, 0.0)
+        self._position: Triple = (0.0, 0.0, 0.0)
         self._held = False
 
     def _integrate(
@@ -260,7 +237,8 @@ class FootTracker:
     def _stop(self, now_s: float) -> None:
         """Causal zero-velocity update: the drift is taken to have grown evenly since the last foot-flat."""
         since = 0.5 * (now_s - self._flat_s)
-        self._position = tuple(p - since * v for p, v in zip(self._position, self._velocity, strict=True))  # type: ignore[assignment]
+        (x, y, z), (vx, vy, vz) = self._position, self._velocity
+        self._position = x - since * vx, y - since * vy, z - since * vz
         self._velocity = (0.0, 0.0, 0.0)
 
     def _close(self, found: FootFlat, now_s: float) -> Flat | None:
@@ -294,11 +272,9 @@ class FootTracker:
             if found.resting:
                 self._state = self._rest(raw[: end + 1, 3:], turned[-1], reading)
             else:
-                times = flat_s + (np.arange(end + 1) - end) * self._dt_s
+                times = np.arange(-end, 1, dtype=np.float64) * self._dt_s + flat_s
                 good = bool(self._good[: end + 1].all())
-                swing, state = smooth(
-                    times, force[: end + 1], turned, self._state, reading, self._settings, good
-                )
+                swing, state = smooth(times, force[: end + 1], turned, self._state, reading, self._settings, good)
                 if found.doubtful and swing.surprise > self._settings.max_surprise:
                     return None
                 self._state = state
@@ -344,13 +320,13 @@ class FootTracker:
         world = np.einsum("nij,nj->ni", rotation, force[end:n]) - [0.0, 0.0, GRAVITY_MPS2]
         velocity = self._state.velocity_mps + integral(world, self._dt_s)
         position = self._flat_position + integral(velocity, self._dt_s)
-        self._force = tuple(world[-1].tolist())  # type: ignore[assignment]
+        self._force = tuple(world[-1].tolist())
         if self._finder.flat:
             self._velocity = (0.0, 0.0, 0.0)
-            self._position = tuple(self._flat_position.tolist())  # type: ignore[assignment]
+            self._position = tuple(self._flat_position.tolist())
         else:
-            self._velocity = tuple(velocity[-1].tolist())  # type: ignore[assignment]
-            self._position = tuple(position[-1].tolist())  # type: ignore[assignment]
+            self._velocity = tuple(velocity[-1].tolist())
+            self._position = tuple(position[-1].tolist())
         quats = Rotation.from_matrix(rotation).as_quat(scalar_first=True)
         self._quats = [tuple(q) for q in quats.tolist()]
         self._samples, self._good = self._samples[end:], self._good[end:]

@@ -12,11 +12,11 @@ from gait_twin.steps.settings import StepSettings
 
 FloatArray = NDArray[np.float64]
 
-STANDING_SD_M = 0.03
+STANDING_SD_M = 0.08
 """Feet of quiet standing are side by side to this."""
 WIDTH_SD_M = 0.04
 """... and their distance, like the mean step width, is known to this."""
-ASYMMETRY_SD_M = 0.03
+ASYMMETRY_SD_M = 0.025
 """Spread over persons of how much longer one foot's steps are than half a stride (Patterson et al. 2010,
 Gait & Posture 31:241: healthy step length ratios of 1.0 to 1.08)."""
 STEP_SD_M = 0.03

@@ -23,9 +23,7 @@ class StepSettings:
     zero_velocity_sd_mps: float = setting(
         0.015, "How well a flat foot's sensor stands still, m/s.", low=0.001, high=0.2
     )
-    moving_flat_m: float = setting(
-        0.03, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5
-    )
+    moving_flat_m: float = setting(0.03, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5)
     sensor_height_m: float = setting(
         0.1, "Height of the foot's sensor over the sole, on which a flat foot rolls, m.", low=0.0, high=0.3
     )

@@ -16,12 +16,14 @@ FloatArray = NDArray[np.float64]
 
 EVENT_SD_S = 0.012
 """Scatter of a detected event against manual labels (docs/events_and_steps.md)."""
-LENGTH_SD_FACTOR = 1.5
+LENGTH_SD_FACTOR = 1.3
 """Measured errors of stride length over the filter's own SD (docs/events_and_steps.md)."""
 ANGLE_SD_RAD = 0.03
 """SD of a foot angle: tilt of the filter, and that a foot-flat is not quite flat."""
 MIN_TURN_RAD = 0.2
 """A foot that turns less in a swing does not show its mediolateral axis; the way walked does then."""
+MAX_SURPRISE = 15.0
+"""A swing whose velocity was further from rest, in SDs, did not end at a foot-flat."""
 UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -56,8 +58,10 @@ def build_stride(
     length = math.hypot(way[0], way[1])
     along = way[:2] / length if length > 1e-6 else np.array([1.0, 0.0])
     covariance = sum((swing.covariance for swing in swings), np.zeros((3, 3)))
-    length_sd = LENGTH_SD_FACTOR * math.sqrt(along @ covariance[:2, :2] @ along)
-    clearance_sd = LENGTH_SD_FACTOR * math.sqrt(covariance[2, 2])
+    # A swing that closed worse than expected was measured worse than expected
+    factor = LENGTH_SD_FACTOR * math.sqrt(max([1.0] + [swing.surprise for swing in swings]))
+    length_sd = factor * math.sqrt(along @ covariance[:2, :2] @ along)
+    clearance_sd = factor * math.sqrt(covariance[2, 2])
     forward = _forward(first, swings, along)
     heading = last.rotation @ first.rotation.T @ forward
     turning = math.atan2(
@@ -73,7 +77,7 @@ def build_stride(
         **timing,
         stride_length_m=length,
         stride_length_sd_m=length_sd,
-        foot_clearance_m=_clearance(first, swings),
+        foot_clearance_m=_clearance(swings),
         foot_clearance_sd_m=clearance_sd,
         height_change_m=float(way[2]),
         foot_angle_heel_strike_rad=_angle(end_s, swings, in_sensor_after),
@@ -81,7 +85,7 @@ def build_stride(
         foot_angle_sd_rad=ANGLE_SD_RAD,
         turning_angle_rad=turning,
         turning_angle_sd_rad=0.01 + 0.005 * (end_s - start_s),
-        valid=bool(swings) and all(swing.valid for swing in swings),
+        valid=bool(swings) and all(swing.valid and swing.surprise < MAX_SURPRISE for swing in swings),
     )
 
 
@@ -119,7 +123,7 @@ def _forward(first: Flat, swings: list[Swing], along: FloatArray) -> FloatArray:
     return forward if forward @ ahead > 0.0 else -forward
 
 
-def _clearance(first: Flat, swings: list[Swing]) -> float:
+def _clearance(swings: list[Swing]) -> float:
     """Largest height over the straight line from foot-flat to foot-flat, m."""
     if not swings:
         return math.nan
@@ -134,6 +138,6 @@ def _angle(time_s: float, swings: list[Swing], forward: FloatArray) -> float:
     """Pitch of the sole's forward axis (sensor axes) at an instant, toes up positive, rad."""
     for swing in swings:
         if swing.time_s[0] <= time_s <= swing.time_s[-1]:
-            at = int(round((time_s - swing.time_s[0]) / (swing.time_s[1] - swing.time_s[0])))
+            at = round((time_s - float(swing.time_s[0])) / float(swing.time_s[1] - swing.time_s[0]))
             return math.asin(min(max(float(swing.rotation[at, 2] @ forward), -1.0), 1.0))
     return math.nan

@@ -45,7 +45,7 @@ def walk(rate_hz=200.0, strides=6, scale=1.0, mounting=None, tail_s=1.5, bias=(0
         second = (-path[0] + 16 * path[1] - 30 * path[2] + 16 * path[3] - path[4]) / (12 * h * h)
         rate = (pitch[0] - 8 * pitch[1] + 8 * pitch[3] - pitch[4]) / (12 * h)
         rotation = Rotation.from_rotvec(np.outer(-pitch[2], [0.0, 1.0, 0.0]))  # toes up is about -y (y left)
-        acc[:, column] = rotation.inv().apply(second + [0, 0, 9.80665]) * scale
+        acc[:, column] = rotation.inv().apply(second + np.array([0, 0, 9.80665])) * scale
         gyr[:, column] = np.column_stack([np.zeros(n), -rate, np.zeros(n)])
         if mounting is not None:
             acc[:, column] = mounting.inv().apply(acc[:, column])
