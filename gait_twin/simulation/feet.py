@@ -42,6 +42,12 @@ _WAY = ((0.20, 0.40, 0.60, 0.80), (0.121, 0.368, 0.658, 0.908))
 # of the time from release to heel strike.
 _HEIGHT = ((0.09, 0.20, 0.32, 0.455, 0.60), (0.0080, 0.0275, 0.0340, 0.0237, 0.0122))
 _HEEL_HEIGHT = ((0.73, 0.82, 0.91), (0.0095, 0.0070, 0.0050))
+# In swing the foot is inverted and turned inward, then outward: degrees at fractions of the swing; size from the same
+# recordings' rates about the long and the vertical axis (1-2 rad/s).
+_INVERSION = ((0.30, 0.70), (7.0, 2.0))
+_OUTWARD = ((0.30, 0.70), (-3.0, 2.0))
+_FLIGHT_CV = 0.03
+"""From stride to stride, of pitch and lift: the scatter of foot angles within a walk is a few per cent."""
 _TOE_BEND_RAD = 0.49
 """The toes' bend in early swing tends to this where the foot points down."""
 
@@ -120,8 +126,8 @@ class FootMotion:
         Foot.
     place_m
         (n, 3) of the calcn's origin, m.
-    heading_rad, pitch_rad
-        (n,) left positive; toes up positive. The foot never rolls sideways.
+    heading_rad, pitch_rad, roll_rad
+        (n,) left positive; toes up positive; right side down positive (0 on the ground).
     toe_bend_rad
         (n,) of the toes against the foot, up positive.
     """
@@ -130,6 +136,7 @@ class FootMotion:
     place_m: FloatArray
     heading_rad: FloatArray
     pitch_rad: FloatArray
+    roll_rad: FloatArray
     toe_bend_rad: FloatArray
 
 
@@ -145,26 +152,32 @@ class Flight:
         When the ball leaves the ground, shortly before toe-off, s.
     settle_s
         When the heel has stopped sliding, shortly after heel strike, s.
-    effort
+    lift
         How high the foot is lifted, 1 in a normal stride.
     pitch
         Spline of the pitch, rad.
+    tilt
+        Spline from toe-off to heel strike of heading and roll against those on the ground (2,), rad.
     """
 
     start: Footfall
     end: Footfall
     release_s: float
     settle_s: float
-    effort: float
+    lift: float
     pitch: BSpline
+    tilt: BSpline
 
 
 def plan_flights(plan: WalkPlan, side: Side) -> list[Flight]:
     """Every flight of a foot in order of time; short steps lift and pitch the foot less."""
     flights = []
+    rng = np.random.default_rng([plan.walk.seed, 2, side is Side.LEFT])
     for start, end in itertools.pairwise(plan.footfalls[side]):
-        push = 0.35 + 0.65 * min(end.reach, 1.15)
-        land = min(0.15 + 0.85 * end.reach, 1.2)
+        varied = 1.0 + plan.walk.variability * _FLIGHT_CV * np.clip(rng.standard_normal(4), -2.5, 2.5)
+        usual = 0.35 + 0.65 * min(end.reach, 1.15)
+        push, lift = usual * varied[0], usual * varied[1]
+        land = min(0.15 + 0.85 * end.reach, 1.2) * varied[2]
         if not np.isfinite(end.off_s):
             land *= 0.6
         rise, off, strike, flat = start.rise_s, start.off_s, end.strike_s, end.flat_s
@@ -181,7 +194,12 @@ def plan_flights(plan: WalkPlan, side: Side) -> list[Flight]:
         values = np.radians(np.where(degrees < 0.0, degrees * push, degrees * land))
         pitch = _joined(knots, values, np.zeros(3), np.zeros(3))
         release, settle = off - _RELEASE * (off - rise), strike + _SETTLE * (flat - strike)
-        flights.append(Flight(start, end, release, settle, push, pitch))
+        # outward is left of the left foot; inversion is left side down of the left foot
+        mirror = np.array([1.0, -1.0]) * (1.0 if side is Side.LEFT else -1.0)
+        via = np.array([[0.0, 0.0], *zip(_OUTWARD[1], _INVERSION[1], strict=True), [0.0, 0.0]])
+        at = [off, *(off + (strike - off) * np.array(_INVERSION[0])), strike]
+        tilt = _joined(at, np.radians(via) * mirror * usual * varied[3], np.zeros((3, 2)), np.zeros((3, 2)))
+        flights.append(Flight(start, end, release, settle, lift, pitch, tilt))
     return flights
 
 
@@ -199,7 +217,7 @@ def move_foot(plan: WalkPlan, side: Side, shape: FootShape, time_s: FloatArray) 
     """
     falls = plan.footfalls[side]
     n = len(time_s)
-    pitch, heading = np.zeros(n), np.zeros(n)
+    pitch, heading, roll = np.zeros(n), np.zeros(n), np.zeros(n)
     center = np.zeros((n, 3))
     flights = plan_flights(plan, side)
     for flight in flights:
@@ -221,14 +239,18 @@ def move_foot(plan: WalkPlan, side: Side, shape: FootShape, time_s: FloatArray) 
         rows = _rows(time_s, off, strike)
         fraction = (time_s[rows] - off) / (strike - off)
         turned = flight.end.heading_rad - flight.start.heading_rad
-        heading[rows] = flight.start.heading_rad + _smooth_step(fraction) * turned
-    # from the forefoot's centre back to the calcn's origin
+        tilt = flight.tilt(time_s[rows])
+        heading[rows] = flight.start.heading_rad + _smooth_step(fraction) * turned + tilt[:, 0]
+        roll[rows] = tilt[:, 1]
+    # from the forefoot's centre back to the calcn's origin; a foot rolled to the right moves its sole to the left
     c, s = np.cos(pitch), np.sin(pitch)
     back, down = -shape.ball_x_m, shape.origin_height_m - shape.ball_radius_m
-    along = back * c - down * s
-    place = center + np.stack([along * np.cos(heading), along * np.sin(heading), back * s + down * c], axis=-1)
+    below, right = down * np.cos(roll), down * np.sin(roll)
+    along = back * c - below * s
+    ahead, aside = np.array([np.cos(heading), np.sin(heading)]), np.array([np.sin(heading), -np.cos(heading)])
+    place = center + np.column_stack([*(along * ahead + right * aside), back * s + below * c])
     bend = _toe_bend(time_s, pitch, center[:, 2], flights, shape)
-    return FootMotion(side, place, heading, pitch, bend)
+    return FootMotion(side, place, heading, pitch, roll, bend)
 
 
 def _swing(flight: Flight, shape: FootShape, height_m: float) -> tuple[BSpline, BSpline]:
@@ -250,7 +272,7 @@ def _swing(flight: Flight, shape: FootShape, height_m: float) -> tuple[BSpline, 
         [release, *via_s, settle], np.vstack([start[:2], way, end[:2]]), start_rates[:, :2], end_rates[:, :2]
     )
     end, end_rates = rolling(flight.end, strike)
-    lift = flight.effort * height_m
+    lift = flight.lift * height_m
     early_s, late_s = (release + (strike - release) * np.array(table[0]) for table in (_HEIGHT, _HEEL_HEIGHT))
     early = start[2] + lift * np.array(_HEIGHT[1])
     late = lift * np.array(_HEEL_HEIGHT[1]) + shape.roll(np.maximum(flight.pitch(late_s), 0.0))[1]

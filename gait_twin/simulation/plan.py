@@ -16,11 +16,11 @@ from gait_twin.simulation.settings import WalkSettings
 
 FloatArray = NDArray[np.float64]
 
-TURN_PER_STEP_RAD = 0.48
+TURN_PER_STEP_RAD = 0.45
 """Steps shorten in a turn so that each turns by about this at most; 180° then takes 7 steps or so."""
 STEP_CHANGE_PER_M = 0.4
 """Step length changes along the way by at most this, m/m: who turns slows down two steps before."""
-TURN_AHEAD_M = 0.08
+TURN_AHEAD_M = 0.05
 """A foot is put down in the direction that the path has this far on, for the body will pass over it."""
 FLAT_AT, RISE_AT = 0.16, 0.55
 """Foot flat, and heel rise, in fractions of the stance from its heel strike: 10 % and 34 % of the stride."""

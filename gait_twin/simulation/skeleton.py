@@ -29,6 +29,15 @@ class _Axis:
     direction: FloatArray
     coordinate: str | None
     amount: Callable[[FloatArray], FloatArray]
+    rate: Callable[[FloatArray], FloatArray]
+
+    def value(self, positions: Mapping[str, FloatArray]) -> FloatArray:
+        """(n,) rad or m."""
+        return self.amount(positions[self.coordinate] if self.coordinate else np.zeros(1))
+
+
+def _linear(direction: FloatArray, coordinate: str | None, slope: float, offset: float = 0.0) -> _Axis:
+    return _Axis(direction, coordinate, lambda q: offset + slope * q, lambda q: np.full(np.shape(q), slope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class Skeleton:
             axes = [self._axis(transform.getTransformAxis(k)) for k in range(6)]
             rotations, translations = tuple(axes[:3]), tuple(axes[3:])
         elif kind == "PinJoint":
-            rotations = (_Axis(np.array([0.0, 0.0, 1.0]), joint.get_coordinates(0).getName(), lambda q: q),)
+            rotations = (_linear(np.array([0.0, 0.0, 1.0]), joint.get_coordinates(0).getName(), 1.0),)
         elif kind != "WeldJoint":
             raise InputError(
                 f"The model's joint {name} is a {kind}; the virtual subject needs custom, pin or weld joints."
@@ -109,26 +118,23 @@ class Skeleton:
         direction = np.array([axis.getAxis().get(k) for k in range(3)])
         direction = direction / np.linalg.norm(direction)
         function = axis.getFunction()
-        names = (
-            axis.getCoordinateNamesInArray()
-            if hasattr(axis, "getCoordinateNamesInArray")
-            else axis.getCoordinateNames()
-        )
+        names = axis.getCoordinateNamesInArray()
         name = names.get(0) if names.getSize() else None
 
         def value(q: float) -> float:
             return float(function.calcValue(opensim.Vector(1, q)))
 
+        offset = value(0.0)
         if name is None:
-            constant = value(0.0)
-            return _Axis(direction, None, lambda q: np.full(np.shape(q), constant))
+            return _linear(direction, None, 0.0, offset)
         low, high = self.ranges[name]
-        slope, offset = value(1.0) - value(0.0), value(0.0)
+        slope = value(1.0) - offset
         probe = np.linspace(max(low, -4.0) - 0.3, min(high, 4.0) + 0.3, 400)
         samples = np.array([value(q) for q in probe])
         if np.allclose(samples, offset + slope * probe, rtol=0.0, atol=1e-12):
-            return _Axis(direction, name, lambda q: offset + slope * q)
-        return _Axis(direction, name, CubicSpline(probe, samples))
+            return _linear(direction, name, slope, offset)
+        curve = CubicSpline(probe, samples)
+        return _Axis(direction, name, curve, curve.derivative())
 
     def require(self, coordinates: tuple[str, ...]) -> None:
         """Raise InputError unless the model's chain has all of `coordinates`."""
@@ -154,17 +160,65 @@ class Skeleton:
         rotation, place
             (n, 3, 3) of body axes into those of `base`; (n, 3) of the body's origin, m.
         """
+        rotation, place, _ = self._walk(body, positions, base)
+        return rotation, place
+
+    def pose_and_jacobian(
+        self, body: str, names: tuple[str, ...], positions: Mapping[str, FloatArray]
+    ) -> tuple[Pose, FloatArray]:
+        """Pose of a body in ground, and how it changes with coordinates.
+
+        Parameters
+        ----------
+        body
+            Name.
+        names
+            k coordinates; those that do not move the body get zeros.
+        positions
+            (n,) of each coordinate of the body's chain, rad or m.
+
+        Returns
+        -------
+        pose
+            As `pose` gives it.
+        jacobian
+            (n, 6, k): angular velocity (rad/s) and velocity of the origin (m/s) in ground, per unit of speed of
+            each coordinate.
+        """
+        rotation, place, moves = self._walk(body, positions, "ground")
+        jacobian = np.zeros((len(place), 6, len(names)))
+        for axis, direction, point in moves:
+            if axis.coordinate is None or axis.coordinate not in names:
+                continue
+            column = jacobian[:, :, names.index(axis.coordinate)]
+            along = direction * axis.rate(positions[axis.coordinate])[:, None]
+            if point is None:
+                column[:, 3:] += along
+            else:
+                column[:, :3] += along
+                column[:, 3:] += np.cross(along, place - point)
+        return (rotation, place), jacobian
+
+    def _walk(
+        self, body: str, positions: Mapping[str, FloatArray], base: str
+    ) -> tuple[FloatArray, FloatArray, list[tuple[_Axis, FloatArray, FloatArray | None]]]:
+        """Pose, and of each axis passed its direction and, of a rotation, a point on it, in `base`."""
         chain = []
         while body != base:
-            chain.append(body)
-            body = self._joints[body].parent
+            chain.append(self._joints[body])
+            body = chain[-1].parent
         rotation, place = np.eye(3)[None], np.zeros((1, 3))
-        for name in reversed(chain):
-            joint = self._joints[name]
-            pose = _compose((rotation, place), joint.parent_pose)
-            pose = _compose(pose, self._motion(joint, positions))
-            rotation, place = _compose(pose, joint.child_pose_inverse)
-        return rotation, place
+        moves: list[tuple[_Axis, FloatArray, FloatArray | None]] = []
+        for joint in reversed(chain):
+            rotation, place = _compose((rotation, place), joint.parent_pose)
+            moves += [(axis, rotation @ axis.direction, None) for axis in joint.translations]
+            for axis in joint.translations:
+                place = place + (rotation @ axis.direction) * axis.value(positions)[:, None]
+            for axis in joint.rotations:
+                moves.append((axis, rotation @ axis.direction, place))
+                rotation = rotation @ turn(axis.direction, axis.value(positions))
+            rotation, place = _compose((rotation, place), joint.child_pose_inverse)
+        return rotation, place, moves
 
     def joint_angles(self, body: str, rotation: FloatArray) -> dict[str, FloatArray]:
         """Coordinates of the three-axis joint above `body` for which its rotation is `rotation` (n, 3, 3).
@@ -186,17 +240,6 @@ class Skeleton:
             )
         angles = np.unwrap(Rotation.from_matrix(rotation).as_euler(letters), axis=0)
         return {str(axis.coordinate): angles[:, k] * signs[k] for k, axis in enumerate(joint.rotations)}
-
-    def _motion(self, joint: _Joint, positions: Mapping[str, FloatArray]) -> Pose:
-        zero = np.zeros(1)
-        rotation, place = np.eye(3)[None], np.zeros((1, 3))
-        for axis in joint.rotations:
-            angle = axis.amount(positions[axis.coordinate] if axis.coordinate else zero)
-            rotation = rotation @ turn(axis.direction, angle)
-        for axis in joint.translations:
-            amount = axis.amount(positions[axis.coordinate] if axis.coordinate else zero)
-            place = place + amount[:, None] * axis.direction
-        return rotation, place
 
 
 def turn(axis: FloatArray, angle: FloatArray) -> FloatArray:
