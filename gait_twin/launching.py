@@ -17,13 +17,16 @@ from gait_twin.errors import InputError
 from gait_twin.graph import GraphOptions, NodeDescription, config_dir, describe
 from launch import LaunchContext, LaunchDescription
 
-COMMON = {
+Arguments = dict[str, tuple[str | None, str]]
+"""Default and description by name; without a default it must be given."""
+
+COMMON: Arguments = {
     "namespace": ("", "Namespace of the subject, as subject_1."),
     "record": ("", "Folder of the bag to make; empty: none."),
     "model_path": ("", "OpenSim model (.osim); empty: the default one, of the person's height and mass."),
     "rviz": ("false", "Start RViz with the robot, its transforms and the feet."),
 }
-OWN = {
+OWN: dict[str, Arguments] = {
     "live": {"body": ("", "body.yaml: who, and which device is on which segment; empty: the one in config/.")},
     "replay": {
         "bag": (None, "Bag to play."),

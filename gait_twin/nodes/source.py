@@ -26,6 +26,8 @@ STEP_S = 0.002
 SLICE_S = 0.02
 """A step publishes for at most this long, then the executor handles what came in."""
 CLOCK_EACH_S = 0.02
+ANYONE_S = 3.0
+"""A source that is to wait for no one gives whoever listens so long to connect, s."""
 SETTLE_S = 1.0
 """When every node has told that it is ready, their links among each other may still be under way, s."""
 FOREVER_NS = 2**62
@@ -148,7 +150,8 @@ class SourceNode(GaitNode):
         late = [name for name, follower in self._followers.items() if not follower.ready]
         if late or not self._connected():
             self._ready_s = now_s
-            if now_s - self._began_s < self._flow.start_patience_s:
+            patience_s = self._flow.start_patience_s if self._followers else ANYONE_S
+            if now_s - self._began_s < patience_s:
                 return
             for name in late:
                 self._give_up(name, f"{name} is not ready after {self._flow.start_patience_s:.0f} s")
@@ -163,7 +166,7 @@ class SourceNode(GaitNode):
 
     def _connected(self) -> bool:
         """Whether each node that takes samples has subscribed to them."""
-        takers = sum(name in ("sensor_hub", "recorder") for name in self._followers)
+        takers = max(1, sum(name in ("sensor_hub", "recorder") for name in self._followers))
         return all(
             publisher.get_subscription_count() >= takers
             for name, publisher in self._outputs.items()

@@ -1,0 +1,96 @@
+"""Graphs of real processes over real DDS, on short walks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from gait_twin.recording import save
+from gait_twin.simulation import SensorSettings, default_demo, simulate
+
+RUN = """
+import dataclasses, json, sys
+from pathlib import Path
+from gait_twin.errors import InputError
+from gait_twin.graph import GraphOptions
+from gait_twin.graph_runner import run_graph
+given = json.loads(sys.argv[2])
+options = GraphOptions(**{k: Path(v) if k in ("bag", "record", "body") else v for k, v in given.items()})
+try:
+    result = run_graph(sys.argv[1], options, lambda name, line: print(f"{name}| {line}", flush=True))
+except InputError as problem:
+    print("refused:", problem)
+    sys.exit(1)
+for notice in result.notices:
+    print("notice:", notice)
+print("bag:", result.bag_path)
+sys.exit(result.exit_code)
+"""
+
+
+@pytest.fixture(scope="session")
+def walk_bag(tmp_path_factory) -> Path:
+    """A virtual subject with eight sensors of different rates, clocks and losses, 14 s."""
+    walk, sensors = default_demo()
+    path = tmp_path_factory.mktemp("walk") / "walk"
+    save(simulate(dataclasses.replace(walk, duration_s=14.0), sensors), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def feet_bag(tmp_path_factory) -> Path:
+    """The feet alone, 12 s."""
+    walk, _ = default_demo()
+    path = tmp_path_factory.mktemp("feet") / "feet"
+    sensors = SensorSettings(segments=("calcn_r", "calcn_l"), rates_hz=(100.0, 128.0))
+    save(simulate(dataclasses.replace(walk, duration_s=12.0), sensors), path)
+    return path
+
+
+@pytest.fixture
+def graph(processes):
+    """Start a graph by the runner: ``graph("replay", bag=…, rate=4.0)``."""
+
+    def start(mode: str, *, name: str | None = None, **options):
+        given = {key: str(value) if isinstance(value, Path) else value for key, value in options.items()}
+        return processes([sys.executable, "-c", RUN, mode, json.dumps(given)], name=name or f"graph-{mode}")
+
+    return start
+
+
+def node_pids(runner_pid: int) -> dict[str, int]:
+    """Ids of the nodes of a runner, by name."""
+    import psutil
+
+    found = {}
+    for process in psutil.Process(runner_pid).children(recursive=True):
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        for word in words:
+            if word.startswith("gait_twin.nodes."):
+                found[word.rpartition(".")[2]] = process.pid
+    return found
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not happen within {timeout_s} s")
+        time.sleep(0.05)
+
+
+def kill_9(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
