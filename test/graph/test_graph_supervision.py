@@ -24,6 +24,7 @@ def test_kill_9_of_any_node_leaves_the_rest_running_and_the_bag_readable(graph, 
     run = graph("replay", bag=walk_bag, rate=0.5, record=out)
     run.wait_for("playing", 60.0)
     for name in (*ROOMS, RECORDER):
+        time.sleep(1.0)
         before = node_pids(run.pid)
         kill_9(before[name])
         run.wait_for(f"{name} ended unexpectedly and was started again", 20.0)
@@ -102,7 +103,7 @@ BAD = {
 def test_bad_parameters_are_refused_with_one_sentence(processes, tmp_path) -> None:
     for name, values in BAD.items():
         for value in values:
-            node = processes([f"gait_twin.nodes.{name}", "--ros-args", "-p", value], name=f"{name}-{value[:6]}")
+            node = processes([f"gait_twin.nodes.{name}", "--ros-args", "-p", value], name=f"{name}-{value.partition(':')[0]}")
             assert node.wait(40.0) == 1, f"{name} {value}\n{node.output()}"
             lines = [line for line in node.output().splitlines() if line.strip()]
             assert len(lines) == 1, f"{name} {value}\n{node.output()}"
