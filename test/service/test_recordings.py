@@ -70,10 +70,10 @@ class TestTreadmill:
 class TestXsensWalk:
     """A real walk with whole legs, against OpenSim's own offline tools."""
 
-    # OpenSim's placer takes the pelvis sensor's z axis for forward; without that hint the walk tells
+    # without a hint the walk itself tells which way is forward; OpenSim's placer was told the pelvis sensor's z axis
     @pytest.mark.parametrize(
         ("model", "mounting", "limit_deg"),
-        [("", ("pelvis=z",), 3.0), ("Rajagopal_2015.osim", ("pelvis=z",), 0.5), ("", (), 5.0)],
+        [("", (), 3.0), ("", ("pelvis=z",), 3.0), ("Rajagopal_2015.osim", ("pelvis=z",), 0.5)],
     )
     def test_joint_angles_follow_opensim(
         self, model: str, mounting: tuple[str, ...], limit_deg: float, data_dir: Path

@@ -20,7 +20,8 @@ from gait_twin.recording import (
     Truth,
 )
 from gait_twin.service import Analysis, compare
-from gait_twin.service.comparison import clock_offset, match, score_joints
+from gait_twin.service.comparison import score_joints
+from gait_twin.service.matching import clock_offset, match
 from gait_twin.service.parameters import PARAMETERS, Spread, symmetry_index, value
 
 INSTANTS = st.lists(st.floats(0, 20), max_size=25)
