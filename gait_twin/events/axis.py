@@ -67,11 +67,8 @@ class MediolateralAxis:
         x, y, z = rate
         squared = x * x + y * y + z * z
         sx, sy, sz = self._axis
-        if self._norm == 0.0:
-            if squared > MOVING_RADPS**2:
-                sx, sy, sz, self._norm = x * dt_s, y * dt_s, z * dt_s, math.sqrt(squared) * dt_s
-            else:
-                self._norm = 0.0
+        if self._norm == 0.0 and squared > MOVING_RADPS**2:
+            sx, sy, sz, self._norm = x * dt_s, y * dt_s, z * dt_s, math.sqrt(squared) * dt_s
         pitch = (x * sx + y * sy + z * sz) / self._norm if self._norm else 0.0
         if squared > MOVING_RADPS**2:
             keep, gain = 1.0 - dt_s / AXIS_MEMORY_S, pitch * dt_s
