@@ -200,6 +200,35 @@ class FootPose:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundReaction:
+    """What the ground does to both feet at one instant, in the z-up world; rows are left, right.
+
+    Attributes
+    ----------
+    time_s
+        Instant described, s.
+    force_n
+        (2, 3) on each foot, N; zero while it is in the air.
+    center_of_pressure_m
+        (2, 3) where the force acts, m; NaN while the foot is in the air.
+    free_moment_nm
+        (2,) about the vertical beside the force, N·m.
+    residual_force_n, residual_moment_nm
+        (3,) what the body's motion would need beyond these forces, N, and N·m about the mass centre.
+    confidence
+        0 to 1; lower in double support, where the share of the feet is not determined by mechanics.
+    """
+
+    time_s: float
+    force_n: NDArray[np.float64]
+    center_of_pressure_m: NDArray[np.float64]
+    free_moment_nm: NDArray[np.float64]
+    residual_force_n: NDArray[np.float64]
+    residual_moment_nm: NDArray[np.float64]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class TwinState:
     """Generalized coordinates of the twin at one instant.
 
@@ -212,9 +241,10 @@ class TwinState:
     positions, velocities
         (m,) rad or m, and per second.
     velocity_delay_s
-        Delay of the causal filter behind `velocities`, s.
+        Delay of the causal filter behind `velocities`, `moments` and `ground`, s.
     moments
-        (m,) generalized forces, N·m or N; NaN where not known.
+        (m,) generalized forces at `time_s` - `velocity_delay_s`, N·m or N; NaN where not known. Those of the
+        joint to ground are residuals.
     sensors, residuals_rad
         k segments used, and the angle between each measured and modelled orientation, rad.
     stance_side
@@ -223,6 +253,8 @@ class TwinState:
         0 (not to be used) to 1 (all sensors calibrated and fitting).
     message
         A sentence when quality is below 1; empty otherwise.
+    ground
+        Ground reactions behind `moments`; None where not known.
     """
 
     time_s: float
@@ -236,3 +268,4 @@ class TwinState:
     stance_side: Side | None
     quality: float
     message: str = ""
+    ground: GroundReaction | None = None
