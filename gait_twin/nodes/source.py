@@ -235,6 +235,9 @@ class SourceNode(GaitNode):
         if follower is None:
             return
         newest_ns = stamp_ns(message.newest)
+        if newest_ns < follower.newest_ns and self._first_ns:
+            # started anew: what it missed does not come again
+            follower.given_up = True
         if newest_ns != follower.newest_ns or message.ended != follower.ended:
             follower.moved_s = time.monotonic()
             if follower.given_up and follower.ready and newest_ns > self._first_ns:

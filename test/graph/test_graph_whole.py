@@ -86,7 +86,7 @@ def test_a_real_walk_at_four_times_real_time_loses_nothing_and_equals_analyze(gr
     from gait_twin.recording import save
     from gait_twin.recording.importers import IMPORTERS
 
-    folder = data_dir / "opensim_xsens_walk"
+    folder = data_dir / "opensim_xsens_walk" / "raw"
     recording = IMPORTERS["xsens_mt"].load(folder)
     bag, out = tmp_path / "bag", tmp_path / "out"
     save(recording, bag)
