@@ -62,7 +62,7 @@ def move_body(plan: WalkPlan, model: opensim.Model, progress: Progress | None = 
     plan
         The walk.
     model
-        OpenSim model with Rajagopal's coordinate names (knee flexion positive).
+        OpenSim model with Rajagopal's coordinate names; knee and toes of either sign.
     progress
         Called with the share done, 0 to 1.
 
@@ -84,7 +84,7 @@ def move_body(plan: WalkPlan, model: opensim.Model, progress: Progress | None = 
     for side in Side:
         name = f"mtp_angle_{side.value[0]}"
         low, high = skeleton.ranges[name]
-        sign = _toes_up_sign(skeleton, side)
+        sign = skeleton.sign(name, f"toes_{side.value[0]}", f"calcn_{side.value[0]}")
         positions[name] = np.clip(sign * feet[side].toe_bend_rad, low, high)
     pelvis = skeleton.pose("pelvis", positions)[0]
     positions.update(skeleton.joint_angles("torso", np.swapaxes(pelvis, 1, 2) @ torso))
@@ -108,10 +108,3 @@ def foot_shape(skeleton: Skeleton, height_m: float) -> FootShape:
         heel_radius_m=0.02 * height_m,
         ball_radius_m=0.04 * height_m,
     )
-
-
-def _toes_up_sign(skeleton: Skeleton, side: Side) -> float:
-    """+1 where a positive toe coordinate lifts the toes; models differ."""
-    letter = side.value[0]
-    rotation, _ = skeleton.pose(f"toes_{letter}", {f"mtp_angle_{letter}": np.array([0.1])}, base=f"calcn_{letter}")
-    return float(np.sign(rotation[0, 1, 0]))

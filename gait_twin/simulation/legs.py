@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import maximum_filter1d
 
+from gait_twin.errors import InputError
 from gait_twin.recording import Side
 from gait_twin.recording.axes import ros_to_opensim
 from gait_twin.simulation.feet import FootMotion
-from gait_twin.simulation.posture import LEG, PELVIS, smooth, smoothing_size
+from gait_twin.simulation.posture import LEG, PELVIS, knee_sign, smooth, smoothing_size
 from gait_twin.simulation.skeleton import Pose, Skeleton, turn
 
 FloatArray = NDArray[np.float64]
@@ -32,6 +33,7 @@ many degrees of the knee."""
 _NEWTON_STEPS, _SETTLED = 10, 1e-6
 _LONGEST_STEP = 0.5
 """Of a coordinate in one Newton step, rad or m: keeps a far start from running away."""
+_MISS_M = 1e-6
 _ROWS_AT_ONCE = 4000
 
 
@@ -63,6 +65,11 @@ def reach_feet(
     -------
     dict
         (n,) of each coordinate of pelvis and legs, rad and m.
+
+    Raises
+    ------
+    InputError
+        When the legs cannot reach.
     """
     n, height = len(time_s), PELVIS.index("pelvis_ty")
     wanted = np.stack([posture[name] for name in _FREE], axis=-1)
@@ -79,7 +86,16 @@ def reach_feet(
         rows = slice(first, min(first + _ROWS_AT_ONCE, n))
         solved[rows] = _solve(skeleton, wanted[rows], [(r[rows], p[rows]) for r, p in targets], _TIGHT_WIDTHS)
         progress(rows.stop / n)
-    return {name: solved[:, k] for k, name in enumerate(_FREE)}
+    reached = {name: solved[:, k] for k, name in enumerate(_FREE)}
+    for letter, target in zip("rl", targets, strict=True):
+        miss = np.linalg.norm(skeleton.pose(f"calcn_{letter}", reached)[1] - target[1], axis=1)
+        # "not (a < b)" also refuses NaN
+        if not miss.max() < _MISS_M:
+            raise InputError(
+                f"The model's legs cannot reach the steps asked for at {time_s[int(np.argmax(miss))]:.2f} s; "
+                "give a slower walk, wider turns or a model of the walk's body height."
+            )
+    return reached
 
 
 def _target(foot: FootMotion) -> tuple[FloatArray, FloatArray]:
@@ -97,7 +113,7 @@ def _sink(skeleton: Skeleton, posture: dict[str, FloatArray], feet: dict[Side, F
     for side, foot in feet.items():
         letter = side.value[0]
         bent = {name: np.array([value]) for name, value in skeleton.defaults.items()}
-        bent[f"knee_angle_{letter}"] = np.array([_STRAIGHTEST_KNEE_RAD])
+        bent[f"knee_angle_{letter}"] = np.array([_STRAIGHTEST_KNEE_RAD * knee_sign(skeleton, side)])
         reach = float(np.linalg.norm(skeleton.pose(f"talus_{letter}", bent, base=f"femur_{letter}")[1][0]))
         hip_in_pelvis = skeleton.pose(f"femur_{letter}", bent, base="pelvis")[1][0]
         ankle_in_foot = -skeleton.pose(f"calcn_{letter}", bent, base=f"talus_{letter}")[1][0]

@@ -101,7 +101,14 @@ def published_posture(
             if name in published.CURVES:
                 standing = standing + amount * (published.joint_curve(name, leg_phase) - standing)
             prior[f"{name}_{side.value[0]}"] = standing
+        prior[f"knee_angle_{side.value[0]}"] *= knee_sign(skeleton, side)
     return prior, torso
+
+
+def knee_sign(skeleton: Skeleton, side: Side) -> float:
+    """+1 where the model counts knee flexion positive (Rajagopal), -1 where negative (gait2392)."""
+    letter = side.value[0]
+    return -skeleton.sign(f"knee_angle_{letter}", f"tibia_{letter}", f"femur_{letter}")
 
 
 def _nodes(plan: WalkPlan) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

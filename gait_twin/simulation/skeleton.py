@@ -145,6 +145,14 @@ class Skeleton:
                 "coordinates are named as in Rajagopal 2016."
             )
 
+    def sign(self, coordinate: str, body: str, base: str) -> float:
+        """+1 where a positive coordinate turns `body` left about `base`'s z (hip flexion, toes up), else -1.
+
+        Models differ in the sign of knees and toes.
+        """
+        rotation, _ = self.pose(body, {coordinate: np.array([0.1])}, base=base)
+        return float(np.sign(rotation[0, 1, 0]))
+
     def pose(self, body: str, positions: Mapping[str, FloatArray], base: str = "ground") -> Pose:
         """Pose of a body in a frame further up its chain.
 

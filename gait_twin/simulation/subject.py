@@ -58,9 +58,10 @@ def simulate(
     Recording
         Stamps are on each sensor's own clock; the truth is on the true clock, whose zero is where the
         clock of a sensor without offset reads zero. Zero is the earliest stamp.
-        Truth: every heel strike and toe-off as planned; strides between two heel strikes of a foot, with
-        lengths between its places on the ground; steps with length and width along the route's direction
-        halfway between the two feet; joints at 200 Hz, all coordinates of the model's legs and trunk.
+        Truth: every heel strike and toe-off as planned; strides between two heel strikes of a foot, with the
+        length between its two places on the ground (of the heel) and the foot's angle at the strike that ends
+        it; steps with length and width along the route's direction halfway between the two feet; joints at
+        200 Hz, all coordinates of the model's legs and trunk.
 
     Raises
     ------
@@ -125,8 +126,8 @@ def _truth(plan: WalkPlan, body: BodyMotion, feet: dict[Side, SensorMotion]) -> 
 def _strides(plan: WalkPlan, side: Side, foot: SensorMotion) -> list[Stride]:
     strides = []
     other = plan.footfalls[side.other]
-    flights = plan_flights(plan, side)
-    for before, flight in itertools.pairwise(flights):
+    # the first flight starts from standing, not from a heel strike
+    for flight in plan_flights(plan, side)[1:]:
         start, end = flight.start, flight.end
         alone = sum(
             max(0.0, min(end.strike_s, landed.strike_s) - max(start.strike_s, left.off_s))
@@ -150,7 +151,7 @@ def _strides(plan: WalkPlan, side: Side, foot: SensorMotion) -> list[Stride]:
                 foot_clearance_m=float(foot.position(instants)[:, 2].max()) - flat,
                 foot_clearance_sd_m=0.0,
                 height_change_m=0.0,
-                foot_angle_heel_strike_rad=float(before.pitch(start.strike_s)),
+                foot_angle_heel_strike_rad=float(flight.pitch(end.strike_s)),
                 foot_angle_toe_off_rad=float(flight.pitch(start.off_s)),
                 foot_angle_sd_rad=0.0,
                 turning_angle_rad=end.heading_rad - start.heading_rad,
