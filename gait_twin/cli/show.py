@@ -82,7 +82,7 @@ def table(*columns: str, title: str = "") -> Table:
 
 def number(value: float, digits: int, sign: str = "") -> str:
     """A number for people; a dash where it is not known."""
-    return format(value, f"{sign}.{digits}f") if math.isfinite(value) else "–"
+    return format(value, f"{sign}z.{digits}f") if math.isfinite(value) else "–"
 
 
 def mean_sd(mean: float, sd: float, digits: int, sign: str = "") -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import gait_twin
-from gait_twin.recording import EventKind, Side
+from gait_twin.recording import EventKind, Side, Stride
 from gait_twin.service.comparison import EVENT_TOLERANCE_S, Comparison
 from gait_twin.service.motion import Limb, Motion, footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, symmetry_index
@@ -24,6 +24,8 @@ from gait_twin.service.tables import in_shown_units
 FRAMES_MAX = 6000
 """Frames in a page, so that one of a long recording still opens quickly."""
 FRAME_RATE_HZ = 30.0
+BEND_RAD = 0.2
+"""A stride that turns by more leaves the straight."""
 EVENT_NAMES = {EventKind.HEEL_STRIKE: "heel strike", EventKind.TOE_OFF: "toe-off"}
 CURVES = (("hip_flexion", "Hip flexion"), ("knee_angle", "Knee angle"), ("ankle_angle", "Ankle dorsiflexion"))
 """Coordinates that move along beside the figure."""
@@ -46,14 +48,14 @@ _PLAYER = """<section class="card twin">
 
 def number(mean: float, digits: int, unit: str = "") -> str:
     """A number for people; a dash where it is not known."""
-    return f"{mean:.{digits}f}{' ' + unit if unit else ''}" if math.isfinite(mean) else "–"
+    return f"{mean:z.{digits}f}{' ' + unit if unit else ''}" if math.isfinite(mean) else "–"
 
 
 def mean_sd(spread_: Spread, digits: int) -> str:
     """``mean ± SD``; the SD left out where there is one value only."""
     if not math.isfinite(spread_.sd):
         return number(spread_.mean, digits)
-    return f"{spread_.mean:.{digits}f} <small>± {spread_.sd:.{digits}f}</small>"
+    return f"{spread_.mean:z.{digits}f} <small>± {spread_.sd:.{digits}f}</small>"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
@@ -105,7 +107,7 @@ def _parameter_rows(analysis: Analysis) -> list[list[str]]:
                 f"{parameter.label} <small>({parameter.unit})</small>",
                 mean_sd(left, parameter.digits),
                 mean_sd(right, parameter.digits),
-                f"{ratio:+.1f} %" if math.isfinite(ratio) else "–",
+                f"{ratio:+z.1f} %" if math.isfinite(ratio) else "–",
                 str(both.n),
             ]
         )
@@ -136,13 +138,13 @@ def _comparison_card(comparison: Comparison) -> str:
         rows = []
         for score in comparison.parameters:
             digits = score.parameter.digits
-            error = f"{score.error.mean:+.{digits}f} <small>± {score.error.sd:.{digits}f}</small>"
+            error = f"{score.error.mean:+z.{digits}f} <small>± {score.error.sd:.{digits}f}</small>"
             rows.append(
                 [
                     f"{score.parameter.label} <small>({score.parameter.unit})</small>",
                     mean_sd(score.estimated, digits),
                     mean_sd(score.true, digits),
-                    error if math.isfinite(score.error.sd) else f"{score.error.mean:+.{digits}f}",
+                    error if math.isfinite(score.error.sd) else f"{score.error.mean:+z.{digits}f}",
                     str(score.error.n),
                 ]
             )
@@ -219,7 +221,7 @@ def _player(analysis: Analysis) -> tuple[str, str]:
     curves = _curves(analysis, time)
     strides = sorted(analysis.strides, key=lambda stride: stride.start_s)
     stances = [[str(s.side), round(s.start_s, 3), round(s.toe_off_s, 3)] for s in strides if math.isfinite(s.toe_off_s)]
-    walked = strides[len(strides) // 4].start_s if strides else time[0]
+    walked = _straight_ahead(strides) if strides else time[0]
     data = {
         "time": [round(float(t), 4) for t in time],
         "points": np.rint(1000 * motion.points_m).astype(int).tolist(),
@@ -241,6 +243,18 @@ def _player(analysis: Analysis) -> tuple[str, str]:
     script = resources.files("gait_twin.service").joinpath("player.js").read_text(encoding="utf-8")
     payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     return card, f'<script type="application/json" id="twin-data">{payload}</script><script>{script}</script>'
+
+
+def _straight_ahead(strides: list[Stride]) -> float:
+    """Instant at which to begin: the third stride of the longest way straight ahead, s."""
+    runs: list[list[Stride]] = [[]]
+    for stride in strides:
+        if abs(stride.turning_angle_rad) < BEND_RAD:
+            runs[-1].append(stride)
+        elif runs[-1]:
+            runs.append([])
+    longest = max(runs, key=len) or strides
+    return longest[min(2, len(longest) - 1)].start_s
 
 
 def _heading(motion: Motion, time_s: float) -> float:

@@ -111,7 +111,7 @@
         if (values[a] !== null && values[b] !== null) {
           const v = values[a] + f * (values[b] - values[a]);
           g.fillStyle = css(COLORS[side]); g.beginPath(); g.arc(X(now), Y(v), 3.5, 0, 7); g.fill();
-          g.textAlign = "right"; g.fillText(`${(v / 10).toFixed(0)}°`, x, top + 11); x -= 40;
+          g.textAlign = "right"; g.fillText(`${Math.round(v / 10) || 0}°`, x, top + 11); x -= 40;
         }
       }
     });

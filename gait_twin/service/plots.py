@@ -304,7 +304,7 @@ def estimated_against_true(analysis: Analysis) -> Figure | None:
         unit = score.parameter.unit
         digits = score.parameter.digits
         _title(ax, f"{score.parameter.label} ({unit})")
-        note = f"error {score.error.mean:+.{digits}f} ± {score.error.sd:.{digits}f} {unit}\nn = {score.error.n}"
+        note = f"error {score.error.mean:+z.{digits}f} ± {score.error.sd:.{digits}f} {unit}\nn = {score.error.n}"
         ax.text(0.04, 0.96, note, transform=ax.transAxes, va="top", fontsize=8.5, color=INK)
         ax.set_xlabel("true")
         ax.set_ylabel("estimated")
