@@ -99,7 +99,13 @@ class GaitNode(Node):
         )
 
     def subscribe(
-        self, topic: Topic, callback: Callable[[Any], None], *, raw: bool = False, awaited: bool = False
+        self,
+        topic: Topic,
+        callback: Callable[[Any], None],
+        *,
+        raw: bool = False,
+        awaited: bool = False,
+        expected: bool = True,
     ) -> tuple[Subscription, Input]:
         """Subscribe with the topic's quality of service, and count what is lost on the way.
 
@@ -109,6 +115,8 @@ class GaitNode(Node):
             What is received, by whom, and whether as bytes.
         awaited
             The node is not `ready` before someone publishes this.
+        expected
+            Silence is worth a warning.
         """
         counters = self.diagnostics.input(topic.name)
         lost = None
@@ -119,6 +127,7 @@ class GaitNode(Node):
 
         subscription = self._create(topic, self.intake.waker(callback), raw, lost)
         self.intake.add(subscription, callback)
+        counters.subscription, counters.expected = subscription, expected
         if awaited:
             self._awaited.append(subscription)
         return subscription, counters

@@ -12,7 +12,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.subscription import Subscription
 
 from gait_twin.nodes.topics import DIAGNOSTICS, RESULT_DEPTH
 
@@ -31,10 +32,16 @@ class Input:
     ----------
     received, lost
         Messages since the start: that came, and that the middleware or a gap in their stamps shows missing.
+    expected
+        Whether silence is worth a warning.
+    subscription
+        Where they come from.
     """
 
     received: int = 0
     lost: int = 0
+    expected: bool = True
+    subscription: Subscription | None = None
     delays_s: list[float] = field(default_factory=list)
     _received_before: int = 0
     _lost_before: int = 0
@@ -95,6 +102,8 @@ class Diagnostics:
         warnings = list(warnings)
         pairs: dict[str, str] = {}
         for name, counters in self.inputs.items():
+            if not (counters.expected or counters.received):
+                continue
             before = counters._received_before
             slow = bool(counters.delays_s) and float(np.percentile(counters.delays_s, 99)) > SLOW_S
             found, lost = counters.report(name, elapsed_s)
@@ -104,8 +113,8 @@ class Diagnostics:
                 warnings.append(f"{name}: {lost} messages lost")
             if slow:
                 warnings.append(f"{name}: late")
-            if counters.received == before:
-                warnings.append(f"{name}: {'silent' if before else 'waiting for the first message'}")
+            if counters.received == before and counters.expected:
+                warnings.append(f"{name}: {self._why_silent(counters)}")
         pairs["processor"] = f"{100.0 * (cpu_s - self._cpu_s) / elapsed_s:.0f} %"
         pairs |= {name: _text(value) for name, value in values.items()}
         self._last_s, self._cpu_s = now_s, cpu_s
@@ -120,6 +129,16 @@ class Diagnostics:
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
+
+    def _why_silent(self, counters: Input) -> str:
+        subscription = counters.subscription
+        if counters.received or subscription is None:
+            return "silent"
+        for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
+            fits, why = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
+            if fits is QoSCompatibility.ERROR:
+                return f"{publisher.node_name} publishes it with a quality of service that does not fit: {why}"
+        return "waiting for the first message"
 
 
 def _text(value: Any) -> str:

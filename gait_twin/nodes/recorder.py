@@ -77,10 +77,11 @@ class RecorderNode(GaitNode):
             self._bag.close()
             raise
         self._write_subject()
-        self._sensors = []
+        self._sensors: list[Any] = []
         for topic in topics:
-            subscription, _ = self.subscribe(topic, self._writer(topic), raw=True)
-            if topic.type_name == IMU_TYPE:
+            is_imu = topic.type_name == IMU_TYPE
+            subscription, _ = self.subscribe(topic, self._writer(topic), raw=True, expected=is_imu)
+            if is_imu:
                 self._sensors.append(subscription)
         self.create_timer(FLUSH_S, self._flush, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"Recording to {self._path}")

@@ -35,7 +35,7 @@ class StepEstimatorNode(FrameNode):
         self._steps = self.publisher(STEPS)
         self._odometry = {side: self.publisher(foot_odometry(side)) for side in Side}
         self._given = self._invalid = 0
-        _, self._event_counters = self.subscribe(GAIT_EVENTS, self._take_event, awaited=True)
+        _, self._event_counters = self.subscribe(GAIT_EVENTS, self._take_event, awaited=True, expected=False)
 
     def begin(self, segments: tuple[str, ...]) -> None:
         """Start with a new estimator."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -73,7 +71,9 @@ def test_kill_9_of_the_runner_leaves_no_node_behind(graph, feet_bag) -> None:
 def test_every_node_ends_cleanly_on_a_signal(processes, tmp_path, feet_bag, sign) -> None:
     nodes = {
         name: processes(
-            [f"gait_twin.nodes.{name}", "--ros-args", "-p", "lossless:=true", *more], name=name, env={"OMP_NUM_THREADS": "1"}
+            [f"gait_twin.nodes.{name}", "--ros-args", "-p", "lossless:=true", *more],
+            name=name,
+            env={"OMP_NUM_THREADS": "1"},
         )
         for name, more in {
             **dict.fromkeys(ROOMS, ()),
@@ -103,7 +103,9 @@ BAD = {
 def test_bad_parameters_are_refused_with_one_sentence(processes, tmp_path) -> None:
     for name, values in BAD.items():
         for value in values:
-            node = processes([f"gait_twin.nodes.{name}", "--ros-args", "-p", value], name=f"{name}-{value.partition(':')[0]}")
+            node = processes(
+                [f"gait_twin.nodes.{name}", "--ros-args", "-p", value], name=f"{name}-{value.partition(':')[0]}"
+            )
             assert node.wait(40.0) == 1, f"{name} {value}\n{node.output()}"
             lines = [line for line in node.output().splitlines() if line.strip()]
             assert len(lines) == 1, f"{name} {value}\n{node.output()}"

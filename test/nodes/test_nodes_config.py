@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_a_yaml_has_every_parameter_with_its_default_and_a_comment(node: str) ->
     expected = generator().text(node)
     assert path.read_text() == expected, "run tools/write_config.py"
     lines = expected.splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if line.startswith("    ") and ":" in line and not line.strip().startswith("#") and not line.endswith(":"):
             assert before.strip().startswith("#"), f"{line.strip()} has no comment"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
+pytest.importorskip("rclpy")
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
