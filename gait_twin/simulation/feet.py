@@ -1,7 +1,7 @@
 """Trajectories of the feet: heel rocker, foot-flat, forefoot rocker, and the swing between two footfalls.
 
 A foot is a sole with a round heel and a round forefoot. In stance it rolls on the ground without slip, its
-place a function of its pitch alone; between foot-flats the pitch follows Winter's curves; in swing the
+place a function of its pitch alone; between foot-flats the pitch follows that of recorded feet; in swing the
 forefoot's centre runs on a spline of degree 7 that joins both rollings with equal velocity, acceleration
 and jerk. So the sensors see no corner that a real foot would not make.
 """
@@ -20,9 +20,10 @@ from gait_twin.simulation.plan import Footfall, WalkPlan
 
 FloatArray = NDArray[np.float64]
 
-# Feet of the 13 healthy adults of Voisard et al. 2023: medians over 1300 straight strides, foot IMUs integrated
-# between foot-flats, labelled heel strike put at 0 and toe-off at 60 % of the stride (tools of this room's docs).
-# The dorsal sensor stays level until 56 %: the centre of a forefoot rocker, whose path is taken for the swing.
+# Feet of the 13 healthy adults of Voisard et al. 2023 (Image Processing On Line 13, article 497): medians over 1300
+# straight strides, foot IMUs integrated between foot-flats, labelled heel strike put at 0 and toe-off at 60 % of the
+# stride (test_simulation_recorded.py does so for the pitch). The dorsal sensor stays level until 56 %: it sits at
+# the centre of a forefoot rocker, and its path is taken for that centre's.
 
 # Pitch from heel rise to foot-flat, degrees, toes up positive; each part in fractions of toe-off - rise, of the
 # swing, and of flat - strike.
