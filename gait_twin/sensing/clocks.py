@@ -99,19 +99,22 @@ class DeviceClock:
     def __init__(self, settings: ClockSettings | None = None) -> None:
         self.settings = settings or ClockSettings()
         self.report = ClockReport()
+        self.late_s = 0.0
+        """Delay of the last sample above the shortest one, s."""
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, skew: float = 0.0) -> None:
         self._origin: tuple[float, float] | None = None  # device time and arrival of the first sample
         self._newest_s = self._last_stamp_s = -math.inf
         # the line: stamp - device time = offset + skew * device time, all since the first sample
-        self._offset_s, self._skew, self._anchor_s = 0.0, 0.0, 0.0
+        self._offset_s, self._skew, self._anchor_s = 0.0, skew, 0.0
         self._correction_s = 0.0  # what is still to be slewed
         self._points: deque[tuple[float, float]] = deque()
         self._best: tuple[float, float] | None = None
         self._bucket = 0
         self._leaps: list[tuple[float, float]] = []
         self._in_time_s = 0.0
+        self._reconnected = False
 
     def stamp(self, device_s: float, arrival_s: float) -> float | None:
         """Instant of a sample on the host's clock.
@@ -132,6 +135,10 @@ class DeviceClock:
         x = device_s - self._origin[0]
         y = arrival_s - self._origin[1] - x
         late_s, jump_s = y - self._line(x), self.settings.jump_s
+        if self._reconnected:
+            self._reconnected = False
+            if x <= self._newest_s or abs(late_s) > AT_ONCE_S:
+                return self._restart(device_s, arrival_s)
         if late_s <= -jump_s or (x <= self._newest_s and late_s >= jump_s):
             return self._leap(device_s, arrival_s)
         self.report.disordered += len(self._leaps)  # the clock was right, those times were not
@@ -143,6 +150,17 @@ class DeviceClock:
                 self.report.disordered += 1
             return None
         return self._take(x, y, late_s)
+
+    def instant(self, device_s: float) -> float | None:
+        """Instant on the host's clock of something that is not a sample, by what is known; None before any sample."""
+        if self._origin is None:
+            return None
+        x = device_s - self._origin[0]
+        return self._origin[1] + x + self._line(x) + self._correction_s - self.settings.latency_s
+
+    def reconnected(self) -> None:
+        """The device was away and may have begun to count anew: the next sample tells."""
+        self._reconnected = self._origin is not None
 
     def _line(self, x: float) -> float:
         return self._offset_s + self._skew * (x - self._anchor_s)
@@ -162,6 +180,7 @@ class DeviceClock:
         self._remember(x, y)
         if abs(self._correction_s) > AT_ONCE_S:
             self._correction_s = 0.0
+        self.late_s = late_s
         self._correction_s -= max(-settings.slew * step_s, min(settings.slew * step_s, self._correction_s))
         report.jitter_s += (late_s - report.jitter_s) / min(report.samples + 1, 1000)
         stamp_s = self._origin[1] + x + self._line(x) + self._correction_s - settings.latency_s
@@ -230,9 +249,63 @@ class DeviceClock:
         return self._restart(device_s, arrival_s)
 
     def _restart(self, device_s: float, arrival_s: float) -> float | None:
-        self._begin()
+        self._begin(self._skew)  # an oscillator keeps its rate
         self.report.restarts += 1
         return self.stamp(device_s, arrival_s)
+
+
+class CountedTime:
+    """Time of devices that have no clock on the line: the count of their samples, in periods.
+
+    The period is measured over the first second of arrivals; what is wrong with it is skew to `DeviceClock`. Where
+    the device sends no counter either, samples are counted here, and a lost one shows as a lasting delay.
+    """
+
+    SLIP_S = 0.5
+    """When even the least delayed sample of so long is late by most of a period, samples were lost, s."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._first: tuple[int, float] | None = None
+        self._period_s = 0.0
+        self._count = 0
+        self._least_s, self._since = math.inf, 0.0
+
+    def __call__(self, counter: int | None, arrival_s: float) -> float | None:
+        """Device time of the next sample, s; None while the period is being measured.
+
+        Parameters
+        ----------
+        counter
+            The device's own, unwrapped; None where it sends none.
+        arrival_s
+            When the sample arrived, s.
+        """
+        if counter is None:
+            self._count += 1
+            counter = self._count
+        if self._first is None or counter < self._first[0]:
+            self._first = (counter, arrival_s)
+        if not self._period_s:
+            first, began_s = self._first
+            if arrival_s - began_s < FIRST_SPAN_S or counter <= first:
+                return None
+            self._period_s = (arrival_s - began_s) / (counter - first)
+        return counter * self._period_s
+
+    def late(self, late_s: float, arrival_s: float) -> None:
+        """Note how late the last sample was; call it only where the device sends no counter."""
+        self._least_s = min(self._least_s, late_s)
+        if arrival_s - self._since > self.SLIP_S:
+            slipped = round(self._least_s / self._period_s) if self._least_s < math.inf and self._period_s else 0
+            if slipped > 0 and self._least_s > 0.75 * self._period_s * slipped:
+                self._count += slipped
+                self.lost += slipped
+            self._least_s, self._since = math.inf, arrival_s
+
+    def restart(self) -> None:
+        """The device was away: its counter and the lost samples are unknown. The period is kept."""
+        self._first = None
 
 
 class HostClock:

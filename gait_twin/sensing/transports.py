@@ -141,7 +141,7 @@ class SerialLink(Link):
 
         try:
             self._port.write(data)
-        except (serial.SerialException, OSError) as problem:
+        except (serial.SerialException, OSError, AttributeError, TypeError) as problem:  # the latter: closed meanwhile
             raise TransportError(f"{self._path} takes no bytes: {problem}.") from None
 
     def close(self) -> None:
