@@ -27,7 +27,15 @@ class TwinSettings:
     )
     weights: tuple[str, ...] = setting((), "Weights of sensors other than 1, as 'calcn_r=0.5'; 0 leaves one out.")
     velocity_window_s: float = setting(
-        0.06, "Length of the causal filter behind velocities, which lag by half of it, s.", low=0.005, high=0.5
+        0.06,
+        "Length of the causal filter behind velocities, moments and ground reactions, which lag by half of it, s.",
+        low=0.005,
+        high=0.5,
+    )
+    pelvis_sensor_m: tuple[float, ...] = setting(
+        (-0.15, 0.02, 0.0),
+        "Place of the pelvis' sensor in the pelvis' OpenSim axes (forward, up, right), from the midpoint between the "
+        "front spines; over the sacrum by default, m.",
     )
     hold_s: float = setting(
         0.5, "How long a coordinate whose sensors are missing keeps its last value, s.", low=0.0, high=60.0
@@ -42,6 +50,11 @@ class TwinSettings:
     def __post_init__(self) -> None:
         check(self)
         self.sensor_weights()
+        if len(self.pelvis_sensor_m) != 3 or not all(abs(value) < 1.0 for value in self.pelvis_sensor_m):
+            raise InputError(
+                f"TwinSettings.pelvis_sensor_m is {self.pelvis_sensor_m!r}; give three numbers below 1 m: "
+                "forward, up, right."
+            )
 
     def sensor_weights(self) -> dict[str, float]:
         """Weight of each segment that `weights` names.

@@ -189,6 +189,14 @@ class Skeleton:
                 return [i for i in indices if self.rotational[i]], [i for i in indices if not self.rotational[i]]
         raise InputError("The model has no joint to ground; give a model whose pelvis is free to move.")
 
+    def child(self, body: str) -> str:
+        """Name of the first body that a body carries (the tibia's talus); the body itself when it carries none."""
+        for joint in self._joints():
+            child = joint.getChildFrame().findBaseFrame().getName()
+            if joint.getParentFrame().findBaseFrame().getName() == body and "patella" not in child:
+                return child
+        return body
+
     def _joints(self) -> list[opensim.Joint]:
         joint_set = self.model.getJointSet()
         return [joint_set.get(i) for i in range(joint_set.getSize())]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import savgol_coeffs
 
 from gait_twin.errors import InputError
 from gait_twin.recording import BodyFrames, Side, SlotStatus, TwinState
@@ -18,20 +17,23 @@ from gait_twin.recording.axes import (
     quat_from_rotvec,
     quat_multiply,
     quat_rotate,
+    ros_to_opensim,
 )
+from gait_twin.twin.acceleration import PelvisAcceleration
 from gait_twin.twin.default_model import build_default_model
+from gait_twin.twin.forces import ForceEstimator, Forces
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
+from gait_twin.twin.quality import NOT_CALIBRATED, explain, lacking, pose_quality
 from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
+from gait_twin.twin.trunk import UprightTrunk
 
 FloatArray = NDArray[np.float64]
 
 NEEDED = SlotStatus.VALID | SlotStatus.ORIENTED | SlotStatus.CALIBRATED
-MIN_SEGMENTS = (("pelvis", "femur_r", "tibia_r"), ("pelvis", "femur_l", "tibia_l"))
-"""One of these must be worn for a skeleton: a leg hanging from a known pelvis."""
 GAP_S = 0.1
 """A longer step between frames is a gap: velocities and the place on the ground begin anew."""
 
@@ -70,7 +72,8 @@ class Twin:
     notices
         Sentences on what of the model or of the sensors is not used.
     velocity_delay_s
-        Delay of the filter behind velocities, s; NaN until two frames have told the frame period.
+        Delay of the filter behind velocities, moments and ground reactions, s; NaN until two frames have told
+        the frame period.
 
     Raises
     ------
@@ -94,29 +97,52 @@ class Twin:
         self.notices = (*self.skeleton.notices, *notices)
         self._columns = [tuple(segments).index(s) for s in self.sensors]
         self._bodies = [bodies[s] for s in self.sensors]
-        self._lacking = _lacking(self.sensors)
+        self._lacking = lacking(self.sensors)
         self.coordinates: tuple[str, ...] = () if self._lacking else self.skeleton.coordinates
-        self.velocity_delay_s = float("nan")
         if self._lacking:
             return
+        self._pelvis = bodies["pelvis"]
+        torso, _ = map_segments(model, ("torso",), [n for n in self.settings.bodies if n.startswith("torso")])
+        self._trunk = UprightTrunk(
+            self.skeleton, self._pelvis, "" if "torso" in self.sensors else torso.get("torso", "")
+        )
         self._ik = InverseKinematics(
             self.skeleton,
-            self._bodies,
-            [weights.get(s, 1.0) for s in self.sensors],
+            [*self._bodies, *self._trunk.bodies],
+            [*(weights.get(s, 1.0) for s in self.sensors), *self._trunk.weights],
             hold_s=self.settings.hold_s,
             relax_s=self.settings.relax_s,
         )
         self.skeleton.set(self.skeleton.default)
         self._neutral = self.skeleton.quaternions(self._bodies)
+        self._neutral_pelvis = self._neutral[self.sensors.index("pelvis")]
         self._feet = sole_points(model, *_foot_bodies(model, self.settings))
         # how the root's translational coordinates move the pelvis: constant for any sensible root joint
-        self._pelvis = bodies["pelvis"]
         translations = self._ik.root_translations
         rows = self.skeleton.jacobian_rows([self._pelvis])[0, 3:]
         self._root_columns = np.linalg.pinv(self.skeleton.jacobian()[rows][:, translations])
         self._root_origin = self._pelvis_offset()
         self._root = RootTracker()
+        shanks, _ = map_segments(model, ("tibia_r", "tibia_l"), self.settings.bodies)
+        self._forces = ForceEstimator(
+            self.skeleton,
+            self._pelvis,
+            translations,
+            self._root_columns,
+            self._feet,
+            list(shanks.values()),
+            self.settings.velocity_window_s,
+        )
+        self._acceleration = PelvisAcceleration()
+        self._lever = np.array(self.settings.pelvis_sensor_m)
+        legs = [s for side in "rl" for s in (f"femur_{side}", f"tibia_{side}")]
+        self._leg_columns = [self.sensors.index(s) for s in legs] if set(legs) <= set(self.sensors) else None
         self.reset()
+
+    @property
+    def velocity_delay_s(self) -> float:
+        """Delay of the filter behind velocities, moments and ground reactions, s; NaN while not known."""
+        return float("nan") if self._lacking else self._forces.delay_s
 
     def reset(self) -> None:
         """Forget the past: the next frame starts at the origin of the world."""
@@ -128,7 +154,10 @@ class Twin:
         self._period_s = float("nan")
         self._foot_quats: FloatArray | None = None
         self._foot_rates = np.zeros(2)
-        self._history: FloatArray | None = None
+        self._points: FloatArray | None = None
+        self._pelvis_quat = self._neutral_pelvis
+        self._forces.reset()
+        self._acceleration.reset()
         self._last = self.skeleton.default.copy()
         self._has_stood = False
         self._heading = False
@@ -150,8 +179,12 @@ class Twin:
             self._neutral,
         )
         quats = np.where(ready[..., None], quats, np.nan)
+        pelvis = frames.segments.index("pelvis")
+        felt = np.concatenate(
+            [frames.acc_mps2[:, pelvis], frames.quat_wxyz[:, pelvis], frames.body_quat_wxyz[:, pelvis]], axis=1
+        )
         return [
-            self._frame(float(t), quats[i], ready[i], bool(heading[i][ready[i]].all()))
+            self._frame(float(t), quats[i], ready[i], bool(heading[i][ready[i]].all()), felt[i])
             for i, t in enumerate(frames.time_s)
         ]
 
@@ -185,7 +218,9 @@ class Twin:
         quats = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, skeleton.quaternions(skeleton.bodies))
         return {name: (places[i], quats[i]) for i, name in enumerate(skeleton.bodies)}
 
-    def _frame(self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], heading: bool) -> TwinState:
+    def _frame(
+        self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], heading: bool, felt: FloatArray
+    ) -> TwinState:
         elapsed = time_s - self._time_s
         gap = not 0.0 < elapsed < GAP_S
         if ready.any() and heading != self._heading:
@@ -195,18 +230,71 @@ class Twin:
             self._period_s = elapsed
         self._time_s = time_s
         if not ready.any() and not self._has_stood:
-            return self._state(time_s, self._last, np.full(len(ready), np.nan), gap, 0.0, self._why(ready, heading))
-        self._has_stood = True
-        solution = self._ik.solve(time_s, self._in_plane(quats))
-        values = solution.values
-        if gap:
-            self._root.hold()
-            self._foot_quats = None
-        values = self._place_root(
-            time_s, elapsed, values, _lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
+            self._felt(time_s, 0.0, felt, known=False)
+            solution = None
+            values, residuals, quality = self._last, np.full(len(ready), np.nan), 0.0
+        else:
+            self._has_stood = True
+            quats = self._in_plane(quats)
+            trunk = self._trunk.orientation(quats[self.sensors.index("pelvis")])
+            solution = self._ik.solve(time_s, np.concatenate([quats, trunk]))
+            if gap:
+                self._root.hold()
+                self._foot_quats = None
+            known = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
+            values = self._place_root(time_s, elapsed, solution.values, known)
+            residuals = solution.residuals_rad[: len(ready)]
+            quality = pose_quality(residuals, ready, heading, self.settings.fit_deg)
+        forces = self._force(time_s, elapsed, values, solution, ready, quality, felt, gap)
+        self._last = values
+        return TwinState(
+            time_s=time_s,
+            coordinates=self.coordinates,
+            positions=values,
+            velocities=forces.rates,
+            velocity_delay_s=self.velocity_delay_s,
+            moments=forces.moments,
+            sensors=self.sensors,
+            residuals_rad=residuals,
+            stance_side=self._root.stance,
+            quality=quality,
+            message=self._message(ready, heading, solution),
+            ground=forces.ground,
         )
-        quality = self._quality(solution, ready, heading)
-        return self._state(time_s, values, solution.residuals_rad, gap, quality, self._why(ready, heading, solution))
+
+    def _force(
+        self,
+        time_s: float,
+        elapsed_s: float,
+        values: FloatArray,
+        solution: Solution | None,
+        ready: NDArray[np.bool_],
+        quality: float,
+        felt: FloatArray,
+        gap: bool,
+    ) -> Forces:
+        """Velocities, ground reactions and moments."""
+        pelvis = bool(ready[self.sensors.index("pelvis")])
+        acceleration = self._felt(time_s, 0.0 if gap else elapsed_s, felt, known=pelvis)
+        legs = self._leg_columns is not None and bool(ready[self._leg_columns].all()) and solution is not None
+        known = np.zeros(len(values), dtype=bool)
+        if solution is not None:
+            known |= solution.measured
+            known[self._ik.root_translations] = True
+            known[self._trunk.coordinates] = False
+        lever = quat_rotate(self._pelvis_quat, self._lever)
+        points = self._points if legs else None
+        return self._forces.update(time_s, self._period_s, values, points, acceleration, lever, known, quality, gap=gap)
+
+    def _felt(self, time_s: float, elapsed_s: float, felt: FloatArray, *, known: bool) -> FloatArray:
+        """Acceleration of the pelvis' sensor in OpenSim's ground axes, m/s²; NaN while not known."""
+        acc, quat, body = felt[:3], felt[3:7], felt[7:]
+        if not known:
+            acc = np.full(3, np.nan)
+        acceleration = ros_to_opensim(self._acceleration.update(time_s, elapsed_s, acc, quat, body))
+        if not self._ik.can_turn:
+            acceleration = quat_rotate(quat_from_rotvec([0.0, -self._heading_rad, 0.0]), acceleration)
+        return acceleration
 
     def _in_plane(self, quats: FloatArray) -> FloatArray:
         """For a planar model, whose pelvis cannot turn: orientations in the plane in which the person walks."""
@@ -233,10 +321,12 @@ class Twin:
             pelvis = skeleton.origins([self._pelvis])[0]
             points = np.concatenate([skeleton.stations(foot.body, foot.points) for foot in self._feet]) - pelvis
             place = self._root.update(time_s, points, self._foot_rates)
+            self._points = points + place
             values[translations] = self._root_columns @ (place - self._root_origin)
         else:
             self._root.hold()
-            self._foot_quats = None
+            self._foot_quats = self._points = None
+        self._pelvis_quat = skeleton.quaternions([self._pelvis])[0]
         return values
 
     def _pelvis_offset(self) -> FloatArray:
@@ -246,70 +336,11 @@ class Twin:
         self.skeleton.set(values)
         return self.skeleton.origins([self._pelvis])[0]
 
-    def _state(
-        self, time_s: float, values: FloatArray, residuals: FloatArray, gap: bool, quality: float, message: str
-    ) -> TwinState:
-        self._last = values
-        return TwinState(
-            time_s=time_s,
-            coordinates=self.coordinates,
-            positions=values,
-            velocities=self._velocities(values, gap),
-            velocity_delay_s=self.velocity_delay_s,
-            moments=np.full(len(values), np.nan),
-            sensors=self.sensors,
-            residuals_rad=residuals,
-            stance_side=self._root.stance,
-            quality=quality,
-            message=message,
-        )
-
-    def _velocities(self, values: FloatArray, gap: bool) -> FloatArray:
-        """Slope at the middle of the last frames of a parabola through them (Savitzky and Golay 1964)."""
-        if not np.isfinite(self._period_s):
-            return np.zeros_like(values)
-        if self._history is None:
-            half = max(1, round(0.5 * self.settings.velocity_window_s / self._period_s))
-            self.velocity_delay_s = half * self._period_s
-            # oldest first
-            self._slope = savgol_coeffs(2 * half + 1, 2, deriv=1, delta=self._period_s, use="dot")
-            self._history = np.tile(self._last, (2 * half + 1, 1))
-        if gap:
-            self._history[:] = values
-        self._history[:-1] = self._history[1:]
-        self._history[-1] = values
-        return self._slope @ self._history
-
-    def _quality(self, solution: Solution, ready: NDArray[np.bool_], heading: bool) -> float:
-        """From 0 to 1.
-
-        Share of the sensors that are there, less for what they disagree about with the model, and at most half
-        without the walk's heading.
-        """
-        if not ready.any():
-            return 0.0
-        rms = np.degrees(np.sqrt(np.nanmean(solution.residuals_rad**2)))
-        quality = ready.mean() / (1.0 + (rms / self.settings.fit_deg) ** 2)
-        return float(quality if heading else 0.5 * quality)
-
-    def _why(self, ready: NDArray[np.bool_], heading: bool, solution: Solution | None = None) -> str:
-        """What is wrong, in a sentence; empty when nothing is."""
+    def _message(self, ready: NDArray[np.bool_], heading: bool, solution: Solution | None) -> str:
         if solution is None:
-            return "Not calibrated yet: stand still for a few seconds."
-        if not ready.any():
-            return "No sensor is calibrated and measuring; the pose is held, then relaxed."
-        if not ready.all():
-            lost = [s for s, r in zip(self.sensors, ready, strict=True) if not r]
-            carried = [self.coordinates[i] for i in self._ik.free if not solution.measured[i]]
-            note = f"; carried on without measurement: {', '.join(carried)}" if carried else ""
-            return f"Nothing usable from {', '.join(lost)}{note}."
-        if not heading:
-            return "The heading is provisional until the person has walked."
-        worst = int(np.nanargmax(solution.residuals_rad))
-        angle = float(np.degrees(solution.residuals_rad[worst]))
-        if angle > 2.0 * self.settings.fit_deg:
-            return f"The sensor on {self.sensors[worst]} is {angle:.0f}° off the model; calibrate again."
-        return ""
+            return NOT_CALIBRATED
+        carried = [self.coordinates[i] for i in self._ik.free if not solution.measured[i]]
+        return explain(self.sensors, solution.residuals_rad, ready, heading, carried, self.settings.fit_deg)
 
     def _no_skeleton(self, time_s: float) -> TwinState:
         empty = np.empty(0)
@@ -326,17 +357,6 @@ class Twin:
             0.0,
             self._lacking,
         )
-
-
-def _lacking(sensors: Sequence[str]) -> str:
-    """Sentence on the sensors that a skeleton needs beyond these; empty when they suffice."""
-    if any(set(needed) <= set(sensors) for needed in MIN_SEGMENTS):
-        return ""
-    worn = ", ".join(sensors) or "none"
-    return (
-        "Too few sensors for a skeleton: wear one on the pelvis and on thigh and shank (femur, tibia) of at least "
-        f"one leg; there are sensors on {worn}."
-    )
 
 
 def _foot_bodies(model: opensim.Model, settings: TwinSettings) -> tuple[str | None, str | None]:
