@@ -23,6 +23,8 @@ ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin")
 RECORDER = "recorder"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
 DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
+PLAYED_WAIT_S = 2.0
+"""How long the hub waits for a sensor in a graph that plays: longer than a source's lead, s."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,8 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         }
     played = mode in SOURCES
     if played:
+        # samples of one instant come within the source's lead: waiting costs nothing, not waiting loses them
+        parameters["sensor_hub"]["max_wait_s"] = PLAYED_WAIT_S
         parameters[SOURCES[mode]] = {**source, "rate": float(options.rate), "wait_for": list(parameters)}
     unknown = [name for name in options.parameters if name not in parameters]
     if unknown:

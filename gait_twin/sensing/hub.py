@@ -16,7 +16,7 @@ from gait_twin.sensing.stream import SensorStream, StreamReport
 FloatArray = NDArray[np.float64]
 
 LIVE_S = 1.0
-"""A segment silent for longer is not waited for until it sends again, s."""
+"""A segment silent for longer, and for longer than `max_wait_s`, is not waited for until it sends again, s."""
 BLOCK = 2048
 """Frames are made in blocks of at most so many, to bound memory."""
 
@@ -216,7 +216,7 @@ class SensorHub:
     def _is_live(self, stream: SensorStream, front: float) -> bool:
         assert self._anchor_s is not None
         last = self._anchor_s if stream.last_time_s is None else stream.last_time_s
-        return front - last <= LIVE_S
+        return front - last <= max(LIVE_S, self.settings.max_wait_s)
 
     def _block(self, end: int) -> BodyFrames:
         assert self._anchor_s is not None
