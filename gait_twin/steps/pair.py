@@ -14,8 +14,11 @@ FloatArray = NDArray[np.float64]
 
 STANDING_SD_M = 0.08
 """Feet of quiet standing are side by side to this."""
-WIDTH_SD_M = 0.04
-"""... and their distance, like the mean step width, is known to this."""
+STANCE_WIDTH_SD_M = 0.05
+"""... and their distance is known to this."""
+WIDTH_M, WIDTH_SD_M = 0.11, 0.035
+"""Mean step width of adults and its spread over them (Owings & Grabiner 2004, J Biomech 37:935; Hollman et al.
+2011, Gait & Posture 34:111)."""
 ASYMMETRY_SD_M = 0.025
 """Spread over persons of how much longer one foot's steps are than half a stride (Patterson et al. 2010,
 Gait & Posture 31:241: healthy step length ratios of 1.0 to 1.08)."""
@@ -24,7 +27,16 @@ STEP_SD_M = 0.03
 MISMATCH_SD = 0.03
 """Two sensors' stride lengths differ by this fraction (scale errors of accelerometers)."""
 PERSON_WALK = 0.001
-"""Asymmetry (m), width (m) and mismatch (1) change by this from step to step."""
+"""Width (m) and mismatch (1) change by this from step to step."""
+ASYMMETRY_MEMORY_STEPS = 60.0
+"""What the start told of the asymmetry is forgotten over this many steps: a wrong start must not persist."""
+CHANGE_PART = 0.25
+"""Where strides grow or shrink, a step is ahead of half its stride by this part of their difference ..."""
+CHANGE_SD = 0.25
+"""... give or take this part."""
+MAX_SURPRISE = 2.5
+"""A landing further off the pattern, in SDs, shows that the feet's places were wrong (a start astride, a belt
+that sets off under standing feet), not that the person limps."""
 TURN_SD_M_PER_RAD = 0.3
 """The pattern holds less while turning."""
 HEADING_SD_RAD = 0.02
@@ -54,12 +66,13 @@ class FeetPair:
         self._width_m = settings.stance_width_m
         self._heading: complex = 0.0
         self._ways: dict[Side, complex] = {}
+        self._before_m = 0.0  # length of the latest stride, whichever foot's
         self._state: FloatArray | None = None
         self._covariance = np.zeros((5, 5))
 
     def restart(self) -> None:
         """Forget the feet's places (a trajectory began anew); keep what is known of the person."""
-        self._heading, self._ways = 0.0, {}
+        self._heading, self._ways, self._before_m = 0.0, {}, 0.0
         if self._state is not None:
             self._covariance[:2, :] = self._covariance[:, :2] = 0.0
             self._covariance[[0, 1], [0, 1]] = 0.5**2
@@ -110,20 +123,23 @@ class FeetPair:
         transition[:2, 4] = -0.5 * step
         self._covariance = transition @ self._covariance @ transition.T
         self._covariance[:2, :2] += rotation @ covariance @ rotation.T + np.outer(across, across)
-        self._covariance[[2, 3, 4], [2, 3, 4]] += PERSON_WALK**2
+        self._covariance[[3, 4], [3, 4]] += PERSON_WALK**2
+        self._forget_asymmetry()
+        change_m, self._before_m = abs(way) - self._before_m, abs(way)
         if len(self._ways) < 2 or not walking:
             return None
         ahead = self._direction(joined)
-        self._expect(sign, ahead, 0.5 * abs(way), turning_rad)
+        usual_m = 0.5 * abs(way) + CHANGE_PART * change_m
+        self._expect(sign, ahead, usual_m, math.hypot(CHANGE_SD * change_m, TURN_SD_M_PER_RAD * turning_rad))
         return self._step(sign, ahead)
 
     def _begin(self, moved: complex) -> None:
         """Quiet standing: side by side across the first step's direction."""
         unit = moved / abs(moved)
         place = -1j * unit * self._width_m  # right of the left foot
-        self._state = np.array([place.real, place.imag, 0.0, self._width_m, 0.0])
+        self._state = np.array([place.real, place.imag, 0.0, WIDTH_M, 0.0])
         ahead = np.array([[unit.real, -unit.imag], [unit.imag, unit.real]])
-        self._covariance[:2, :2] = ahead @ np.diag([STANDING_SD_M**2, WIDTH_SD_M**2]) @ ahead.T
+        self._covariance[:2, :2] = ahead @ np.diag([STANDING_SD_M**2, STANCE_WIDTH_SD_M**2]) @ ahead.T
         self._covariance[2, 2], self._covariance[3, 3] = ASYMMETRY_SD_M**2, WIDTH_SD_M**2
         self._covariance[4, 4] = MISMATCH_SD**2
 
@@ -132,8 +148,17 @@ class FeetPair:
         both = left / abs(left) + right / abs(right)
         return both / abs(both) if abs(both) > 0.1 else left / abs(left)
 
-    def _expect(self, sign: float, ahead: complex, half_m: float, turning_rad: float) -> None:
-        """Kalman update with the person's pattern of steps."""
+    def _forget_asymmetry(self) -> None:
+        """Let it return to none, with the spread of persons (a Gauss-Markov process)."""
+        assert self._state is not None
+        keep = math.exp(-1.0 / ASYMMETRY_MEMORY_STEPS)
+        self._state[2] *= keep
+        self._covariance[2, :] *= keep
+        self._covariance[:, 2] *= keep
+        self._covariance[2, 2] += (1.0 - keep**2) * ASYMMETRY_SD_M**2
+
+    def _expect(self, sign: float, ahead: complex, usual_m: float, more_sd_m: float) -> None:
+        """Kalman update with the person's pattern of steps; where it contradicts the places, they yield."""
         assert self._state is not None
         observe = np.array(
             [
@@ -141,9 +166,15 @@ class FeetPair:
                 [ahead.imag, -ahead.real, 0.0, -1.0, 0.0],
             ]
         )
-        noise = np.eye(2) * (STEP_SD_M**2 + (TURN_SD_M_PER_RAD * turning_rad) ** 2)
-        gain = np.linalg.solve(observe @ self._covariance @ observe.T + noise, observe @ self._covariance).T
-        self._state = self._state + gain @ (np.array([half_m, 0.0]) - observe @ self._state)
+        residual = np.array([usual_m, 0.0]) - observe @ self._state
+        noise = np.eye(2) * (STEP_SD_M**2 + more_sd_m**2)
+        expected = observe @ self._covariance @ observe.T + noise
+        surprise = float(residual @ np.linalg.solve(expected, residual)) / 2.0
+        if surprise > MAX_SURPRISE**2:
+            self._covariance[:2, :2] += np.eye(2) * float(residual @ residual)
+            expected = observe @ self._covariance @ observe.T + noise
+        gain = np.linalg.solve(expected, observe @ self._covariance).T
+        self._state = self._state + gain @ residual
         self._covariance = self._covariance - gain @ observe @ self._covariance
 
     def _step(self, sign: float, ahead: complex) -> tuple[float, float, float, float]:
