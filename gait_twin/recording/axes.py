@@ -36,6 +36,8 @@ def ros_to_opensim(vectors: ArrayLike) -> FloatArray:
 # rows of the matrix that multiplies from the left by a quaternion, as places and signs of its elements
 _LEFT = np.array([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]])
 _LEFT_SIGN = np.array([[1.0, -1, -1, -1], [1, 1, -1, 1], [1, 1, 1, -1], [1, -1, 1, 1]])
+# components of a cross product
+_NEXT, _AFTER = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def quat_multiply(a: ArrayLike, b: ArrayLike) -> FloatArray:
@@ -53,8 +55,14 @@ def quat_rotate(q: ArrayLike, vectors: ArrayLike) -> FloatArray:
     """(..., 3) vectors rotated by broadcastable unit quaternions."""
     q, v = np.asarray(q, dtype=float), np.asarray(vectors, dtype=float)
     xyz = q[..., 1:]
-    t = 2.0 * np.cross(xyz, v)
-    return v + q[..., :1] * t + np.cross(xyz, t)
+    t = 2.0 * cross(xyz, v)
+    return v + q[..., :1] * t + cross(xyz, t)
+
+
+def cross(a: ArrayLike, b: ArrayLike) -> FloatArray:
+    """(..., 3) cross product of broadcastable vectors; several times as fast as numpy's on single ones."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return a[..., _NEXT] * b[..., _AFTER] - a[..., _AFTER] * b[..., _NEXT]
 
 
 def quat_from_rotvec(rotvec: ArrayLike) -> FloatArray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gait_twin.recording.axes import cross
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.skeleton import Skeleton
 
@@ -105,7 +106,7 @@ class InverseDynamics:
         bodies = [wrench.body for wrench in wrenches]
         rows = self.skeleton.jacobian_rows(bodies)
         for wrench, origin, row in zip(wrenches, self.skeleton.origins(bodies), rows, strict=True):
-            moment = wrench.torque + np.cross(wrench.point - origin, wrench.force)
+            moment = wrench.torque + cross(wrench.point - origin, wrench.force)
             total += np.concatenate([moment, wrench.force]) @ jacobian[row]
         return total
 
@@ -129,5 +130,8 @@ class InverseDynamics:
         """
         row = self.skeleton.jacobian_rows([body])[0]
         columns = self.skeleton.jacobian(coupled=False)[row][:, self.root]
-        wrench = np.linalg.pinv(columns.T) @ forces[self.root]
-        return wrench[3:], wrench[:3] + np.cross(self.skeleton.origins([body])[0], wrench[3:])
+        if len(self.root) == 6:
+            wrench = np.linalg.solve(columns.T, forces[self.root])
+        else:
+            wrench = np.linalg.pinv(columns.T) @ forces[self.root]
+        return wrench[3:], wrench[:3] + cross(self.skeleton.origins([body])[0], wrench[3:])

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
+from gait_twin.recording.axes import cross
 from gait_twin.twin.contact import ContactTracker
 from gait_twin.twin.dynamics import InverseDynamics, Wrench
 from gait_twin.twin.model import Sole
@@ -148,7 +149,7 @@ class GroundPredictor:
         force, moment = self._dynamics.external(forces, self._pelvis)
         center = self._skeleton.mass_center()
         ground = np.array([0.0, ground_m, 0.0])
-        about = moment - np.cross(ground, force)
+        about = moment - cross(ground, force)
         point, forward = self._pressure(ground_m)
         # where the sum would act on the ground; where the model cannot tell, under the feet
         vertical = max(force[1], 0.1 * self._weight_n)
@@ -169,7 +170,7 @@ class GroundPredictor:
         rest = np.where(self._known, force - each.sum(axis=0), 0.0)
         each += (1.0 - AIM_SHARE) * share[:, None] * rest
         left = np.where(self._known, force - each.sum(axis=0), 0.0)
-        turn = moment - np.cross(center, force) - np.cross(point - center, each).sum(axis=0)
+        turn = moment - cross(center, force) - cross(point - center, each).sum(axis=0)
         confidence = 1.0 / (1.0 + (np.linalg.norm(left) / (RESIDUAL * self._weight_n)) ** 2)
         if all(down):
             confidence *= DOUBLE_SUPPORT_CONFIDENCE
