@@ -86,7 +86,10 @@ class WitDecoder(SyncDecoder):
         if sum(buffer[begin : begin + 10]) & 0xFF != buffer[begin + 10]:
             self.stats.checksum_errors += 1
             return NO_FRAME
-        if kind <= self._last:  # a new instant, and the one before was not given yet
+        if kind > self._last:
+            if not self._row:  # the instant goes on behind what was taken for its end
+                self._usual = ()
+        elif self._row:  # a new instant, and the one before was not given yet
             row = tuple(self._row)
             if row == self._candidate:
                 self._usual = row
@@ -100,7 +103,7 @@ class WitDecoder(SyncDecoder):
         return 11
 
     def _give(self, samples: list[Sample]) -> None:
-        row, self._row, self._last = self._row, {}, 0
+        row, self._row = self._row, {}
         acc: Vector | None = None
         gyr: Vector | None = None
         mag: Vector | None = None

@@ -23,7 +23,8 @@ from gait_twin.settings import check, setting
 
 _MTDATA2 = 0x36
 _ERROR = 0x42
-_OTHER_MIDS = {0x11: 0, 0x31: 0, 0x3E: 0, 0x3F: 0, _ERROR: 1, 0xC1: 128}
+_CONFIGURATION = 0xC1
+_OTHER_MIDS = {0x11: 0, 0x31: 0, 0x3E: 0, 0x3F: 0, _ERROR: 1, _CONFIGURATION: 128}
 """Answers met while streaming is started, and the longest data each may have; any other MID is no frame."""
 _LONGEST = 1024
 """Longest data of an MTData2 message that is believed, bytes; all outputs of an MTi together take a third."""
@@ -92,7 +93,9 @@ class XsensDecoder(SyncDecoder):
             length, head = _U16.unpack_from(buffer, begin + 4)[0], 6
         first, end = begin + head, begin + head + length
         if mid != _MTDATA2:
-            if length > _OTHER_MIDS[mid]:
+            if length > _OTHER_MIDS[mid] or not _GROUPS.issuperset(
+                buffer[first:end:4] if mid == _CONFIGURATION else b""
+            ):
                 return NO_FRAME
         elif length > _LONGEST:
             return NO_FRAME
@@ -238,7 +241,9 @@ def _is_row_of_packets(buffer: bytes, at: int, end: int) -> bool:
         if at + 3 > here:
             return True
         at += 3 + buffer[at + 2]
-    return at >= here or at == end
+        if at > end:
+            return False
+    return True
 
 
 def _numbers(buffer: bytes, at: int, size: int, identifier: int, n: int) -> tuple[float, ...] | None:
