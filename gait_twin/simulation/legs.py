@@ -13,7 +13,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import Side
 from gait_twin.recording.axes import ros_to_opensim
 from gait_twin.simulation.feet import FootMotion
-from gait_twin.simulation.posture import LEG, PELVIS, knee_sign, smooth, smoothing_size
+from gait_twin.simulation.posture import GRID_HZ, LEG, PELVIS, knee_sign, smooth, smoothing_size
 from gait_twin.simulation.skeleton import Pose, Skeleton, turn
 
 FloatArray = NDArray[np.float64]
@@ -27,9 +27,13 @@ _TIGHT_WIDTHS = np.array([*np.radians([0.05, 0.05, 0.05]), 0.0004, 0.0004, 0.000
 _COARSE = 4
 """The pelvis' way is sought at every fourth instant: it is smooth."""
 _PELVIS_SMOOTHING_S, _SINK_SMOOTHING_S = 0.07, 0.06
-_STRAIGHTEST_KNEE_RAD = 0.12
-"""The pelvis sinks rather than let a knee be straighter than this: nearer to straight, millimetres of the foot make
-many degrees of the knee."""
+_STRAIGHTEST_KNEE_RAD, _SOFTNESS_M = 0.12, 0.004
+"""The pelvis sinks, with a soft edge, rather than let a knee be straighter than this: nearer to straight, millimetres
+of the foot make many degrees of the knee."""
+_STANDING_KNEE_RAD, _STANDING_SOFTNESS_M = 0.05, 0.0003
+"""The same of legs whose feet stay where they are: people stand with knees bent by about 3 degrees."""
+_STANDING_MPS = 0.1
+"""The pelvis of a standing body is slower than this, m/s."""
 _NEWTON_STEPS, _SETTLED = 10, 1e-6
 _LONGEST_STEP = 0.5
 """Of a coordinate in one Newton step, rad or m: keeps a far start from running away."""
@@ -108,13 +112,20 @@ def _target(foot: FootMotion) -> tuple[FloatArray, FloatArray]:
 def _sink(skeleton: Skeleton, posture: dict[str, FloatArray], feet: dict[Side, FootMotion]) -> FloatArray:
     """(n,) how much lower than wanted the pelvis must be for both legs to reach their feet, m."""
     pelvis = skeleton.pose("pelvis", posture)
-    softness = 0.004
+    speed = np.hypot(*(np.gradient(pelvis[1][:, axis]) * GRID_HZ for axis in (0, 2)))
+    # a second of margin, so that only what really stands is straighter
+    walking = smooth(maximum_filter1d((speed > _STANDING_MPS).astype(float), int(1.0 * GRID_HZ), mode="nearest"), 0.5)
+    straightest = _STANDING_KNEE_RAD + walking * (_STRAIGHTEST_KNEE_RAD - _STANDING_KNEE_RAD)
+    softness = _STANDING_SOFTNESS_M + walking * (_SOFTNESS_M - _STANDING_SOFTNESS_M)
     total = np.ones(len(pelvis[1]))
     for side, foot in feet.items():
         letter = side.value[0]
         bent = {name: np.array([value]) for name, value in skeleton.defaults.items()}
-        bent[f"knee_angle_{letter}"] = np.array([_STRAIGHTEST_KNEE_RAD * knee_sign(skeleton, side)])
-        reach = float(np.linalg.norm(skeleton.pose(f"talus_{letter}", bent, base=f"femur_{letter}")[1][0]))
+        hip_to_ankle = []
+        for knee in (_STANDING_KNEE_RAD, _STRAIGHTEST_KNEE_RAD):
+            bent[f"knee_angle_{letter}"] = np.array([knee * knee_sign(skeleton, side)])
+            hip_to_ankle.append(np.linalg.norm(skeleton.pose(f"talus_{letter}", bent, base=f"femur_{letter}")[1][0]))
+        reach = np.interp(straightest, (_STANDING_KNEE_RAD, _STRAIGHTEST_KNEE_RAD), hip_to_ankle)
         hip_in_pelvis = skeleton.pose(f"femur_{letter}", bent, base="pelvis")[1][0]
         ankle_in_foot = -skeleton.pose(f"calcn_{letter}", bent, base=f"talus_{letter}")[1][0]
         hip = pelvis[1] + pelvis[0] @ hip_in_pelvis

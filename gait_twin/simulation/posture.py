@@ -20,7 +20,7 @@ PELVIS = ("pelvis_tilt", "pelvis_list", "pelvis_rotation", "pelvis_tx", "pelvis_
 LEG = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle", "subtalar_angle")
 """Coordinates of a leg, less ``_r`` and ``_l``."""
 
-_STANDING = {"hip_flexion": 0.04, "knee_angle": 0.08, "ankle_angle": 0.04}
+_STANDING = {"hip_flexion": 0.03, "knee_angle": 0.06, "ankle_angle": 0.03}
 _LEAD = 0.16
 """How far the pelvis is ahead of the middle between the heels in mid double support, fraction of the step: by the
 published thigh and shank angles the hip passes the ankle at 20 % of the stride."""
