@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, Subject, open_bag
 from gait_twin.recording.messages import from_subject
 from gait_twin.recording.persistence import choose_topics
+from gait_twin.sensing import read_body
 
 MODES = ("live", "replay", "demo")
 ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin")
 RECORDER = "recorder"
+DRIVER = "imu_driver"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
 DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
 PLAYED_WAIT_S = 2.0
@@ -115,28 +114,6 @@ class GraphDescription:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Body:
-    """Content of a body.yaml.
-
-    Attributes
-    ----------
-    subject
-        The person.
-    imus
-        Topic of the ``sensor_msgs/Imu`` on each segment.
-    mags
-        Topic of the ``sensor_msgs/MagneticField`` on each segment that has one.
-    mounting
-        Entries for `HubSettings.mounting`.
-    """
-
-    subject: Subject
-    imus: dict[str, str]
-    mags: dict[str, str]
-    mounting: tuple[str, ...]
-
-
 def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription:
     """Describe the graph of a mode.
 
@@ -152,11 +129,14 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
     remappings: dict[str, str] = {}
     mounting: tuple[str, ...] = ()
     source: dict[str, Any] = {}
+    driver: dict[str, Any] = {}
     if mode == "live":
         body = read_body(options.body or config_dir() / "body.yaml")
         subject, segments, mounting = body.subject, tuple(body.imus), body.mounting
         remappings = {f"imu/{s}/data_raw": topic for s, topic in body.imus.items() if topic != f"imu/{s}/data_raw"}
         remappings |= {f"imu/{s}/mag": topic for s, topic in body.mags.items() if topic != f"imu/{s}/mag"}
+        if body.devices:
+            driver = {"body": str((options.body or config_dir() / "body.yaml").absolute())}
     elif mode == "replay":
         if options.bag is None:
             raise InputError("There is nothing to replay; name a bag.")
@@ -176,6 +156,7 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         notices.append(f"The person's height is not known: the twin is {DEFAULT_HEIGHT_M} m tall.")
     prefix = f"{options.namespace.strip('/')}/" if options.namespace.strip("/") else ""
     parameters: dict[str, dict[str, Any]] = {
+        **({DRIVER: driver} if driver else {}),
         "sensor_hub": {"segments": list(segments)} | ({"mounting": list(mounting)} if mounting else {}),
         "event_detector": {},
         "step_estimator": {},
@@ -218,58 +199,6 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
             )
         )
     return GraphDescription(mode, f"/{prefix.rstrip('/')}", tuple(nodes), tuple(notices))
-
-
-def read_body(path: Path) -> Body:
-    """Read a body.yaml.
-
-    Raises
-    ------
-    InputError
-        Naming the file, the line and what is wrong.
-    """
-    try:
-        content = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise InputError(f"{path}: {problem.strerror}; name a body.yaml.") from None
-    except YAMLError as problem:
-        raise InputError(f"{path} is not YAML: {' '.join(str(problem).split())}.") from None
-
-    def refuse(mapping: Any, key: Any, why: str) -> InputError:
-        line = mapping.lc.key(key)[0] + 1 if hasattr(mapping, "lc") and key in mapping else 1
-        return InputError(f"{path}, line {line}: {why}")
-
-    if not isinstance(content, dict) or not isinstance(content.get("sensors"), dict) or not content["sensors"]:
-        raise refuse(content, "sensors", "sensors must name at least one segment and its topic.")
-    for key in content:
-        if key not in ("subject", "sensors"):
-            raise refuse(content, key, f"{key!r} is not known; there are subject and sensors.")
-    person = content.get("subject") or {}
-    known = {"name": (str,), "height_m": (int, float), "mass_kg": (int, float)}
-    for key, value in person.items():
-        if key not in known or not isinstance(value, known[key]):
-            raise refuse(person, key, f"subject.{key} is {value!r}; there are name, height_m and mass_kg (numbers).")
-    imus: dict[str, str] = {}
-    mags: dict[str, str] = {}
-    mounting: list[str] = []
-    sensors = content["sensors"]
-    for segment, entry in sensors.items():
-        if segment not in SEGMENTS:
-            raise refuse(sensors, segment, f"{segment!r} is not a segment; choose of {', '.join(SEGMENTS)}.")
-        entry = entry if entry is not None else {}
-        if not isinstance(entry, dict) or not set(entry) <= {"imu", "mag", "forward"}:
-            raise refuse(sensors, segment, f"{segment} may have imu, mag (topics) and forward (an axis, as -z).")
-        imus[segment] = str(entry.get("imu") or f"imu/{segment}/data_raw")
-        if entry.get("mag"):
-            mags[segment] = str(entry["mag"])
-        if entry.get("forward"):
-            mounting.append(f"{segment}={entry['forward']}")
-    subject = Subject(
-        str(person.get("name", "")),
-        float(person.get("height_m", math.nan)),
-        float(person.get("mass_kg", math.nan)),
-    )
-    return Body(subject, imus, mags, tuple(mounting))
 
 
 def config_dir() -> Path:

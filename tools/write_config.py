@@ -11,18 +11,20 @@ from typing import Any
 
 from gait_twin.events import DetectorSettings
 from gait_twin.nodes.base import TransportSettings
+from gait_twin.nodes.imu_driver import ServedSettings
 from gait_twin.nodes.recorder import RecorderSettings
 from gait_twin.nodes.replay import ReplaySettings
 from gait_twin.nodes.sensor_hub import BodySettings
 from gait_twin.nodes.source import FlowSettings
 from gait_twin.nodes.twin import DisplaySettings
-from gait_twin.sensing import HubSettings
+from gait_twin.sensing import DriverSettings, HubSettings
 from gait_twin.simulation import SensorSettings, WalkSettings
 from gait_twin.steps import StepSettings
 from gait_twin.twin import TwinSettings
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 NODES: dict[str, tuple[tuple[str, Any], ...]] = {
+    "imu_driver": (("", ServedSettings), ("", DriverSettings)),
     "sensor_hub": (("", HubSettings), ("", BodySettings)),
     "event_detector": (("", DetectorSettings),),
     "step_estimator": (("", StepSettings),),

@@ -1,8 +1,36 @@
-"""Physical layer: streams of real sensors become synchronised frames of calibrated segments."""
+"""Physical layer: devices on any transport, one clock, and synchronised frames of calibrated segments."""
 
+from gait_twin.sensing.alignment import Alignment, align
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration
+from gait_twin.sensing.clocks import ClockReport, ClockSettings, DeviceClock, HostClock
+from gait_twin.sensing.devices import Address, Body, Device, make_device, read_body
+from gait_twin.sensing.driver import Driver, DriverSettings, Level, SensorState
+from gait_twin.sensing.feed import FeedReport, Reading
 from gait_twin.sensing.hub import SensorHub
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.stream import StreamReport
 
-__all__ = ["Calibration", "HubSettings", "SegmentCalibration", "SensorHub", "StreamReport"]
+__all__ = [
+    "Address",
+    "Alignment",
+    "Body",
+    "Calibration",
+    "ClockReport",
+    "ClockSettings",
+    "Device",
+    "DeviceClock",
+    "Driver",
+    "DriverSettings",
+    "FeedReport",
+    "HostClock",
+    "HubSettings",
+    "Level",
+    "Reading",
+    "SegmentCalibration",
+    "SensorHub",
+    "SensorState",
+    "StreamReport",
+    "align",
+    "make_device",
+    "read_body",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gait_twin.errors import InputError
-from gait_twin.graph import RECORDER, ROOMS, GraphOptions, describe, read_body
+from gait_twin.graph import DRIVER, RECORDER, ROOMS, GraphOptions, describe
 
 
 def parameters(graph):
@@ -41,26 +41,40 @@ def test_live_maps_the_drivers_topics_of_body_yaml(tmp_path) -> None:
     assert parameters(graph)["twin"]["height_m"] == 1.62
     assert parameters(graph)["twin"]["hold_s"] == 1.0
     assert RECORDER not in parameters(graph)
+    assert DRIVER not in parameters(graph)
+
+
+def test_live_starts_the_driver_where_body_yaml_names_devices(tmp_path) -> None:
+    body = tmp_path / "body.yaml"
+    body.write_text("sensors:\n  calcn_r: {protocol: ximu3, port: 8001}\n  pelvis: {imu: /dot/1}\n")
+    graph = describe("live", GraphOptions(body=body))
+    assert graph.nodes[0].name == DRIVER
+    assert graph.nodes[0].parameters["body"] == str(body)
+    assert graph.nodes[0].config.is_file()
+    assert graph.nodes[1].remappings == {"imu/pelvis/data_raw": "/dot/1"}
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("sensors: {nose: {}}", "line 1: 'nose' is not a segment"),
-        ("sensors:\n  pelvis: {imu: /a}\n  calcn_r: {topic: /b}", "line 3: calcn_r may have imu, mag"),
-        ("subject: {height_m: tall}\nsensors: {pelvis: }", "line 1: subject.height_m is 'tall'"),
-        ("subject: {}", "sensors must name"),
-        ("sensors: [pelvis]", "sensors must name"),
-        ("sensors: {pelvis: }\nsensor: 3", "line 2: 'sensor' is not known"),
+        ("sensors: {nose: {}}", "line 1, column 11: 'nose' is not a segment"),
+        (
+            "sensors:\n  pelvis: {imu: /a}\n  calcn_r: {topic: /b}",
+            "line 3, column 13: `topic` is not a key here; there are imu, mag",
+        ),
+        ("subject: {height_m: tall}\nsensors: {pelvis: }", "line 1, column 21: `subject.height_m` is 'tall'"),
+        ("subject: {}", "`sensors` is missing"),
+        ("sensors: [pelvis]", "`sensors` is "),
+        ("sensors: {pelvis: }\nsensor: 3", "line 2, column 1: `sensor` is not a key here"),
         ("sensors: {", "is not YAML"),
-        ("", "sensors must name"),
+        ("", "needs at least `sensors`"),
     ],
 )
 def test_a_wrong_body_yaml_is_refused_with_file_and_line(tmp_path, text, says) -> None:
     body = tmp_path / "body.yaml"
     body.write_text(text)
     with pytest.raises(InputError, match=says) as refused:
-        read_body(body)
+        describe("live", GraphOptions(body=body))
     assert str(body) in str(refused.value)
 
 
@@ -73,5 +87,5 @@ def test_what_cannot_be_started_is_refused(tmp_path) -> None:
         describe("replay", GraphOptions(bag=tmp_path / "none"))
     with pytest.raises(InputError, match="There is no node 'twn'"):
         describe("demo", GraphOptions(parameters={"twn": {}}))
-    with pytest.raises(InputError, match=r"body\.yaml"):
+    with pytest.raises(InputError, match=r"none\.yaml is not there"):
         describe("live", GraphOptions(body=tmp_path / "none.yaml"))

@@ -14,9 +14,10 @@ pytest.importorskip("rclpy")
 
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
-from gait_twin.graph import MODES, ROOMS, SOURCES, config_dir, read_body
+from gait_twin.graph import DRIVER, MODES, ROOMS, SOURCES, config_dir
 from gait_twin.nodes.topics import KNOWN, qos
 from gait_twin.recording import SEGMENTS
+from gait_twin.sensing import read_body
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,7 @@ def generator() -> Any:
     return module
 
 
-NODES = (*ROOMS, "recorder", *SOURCES.values())
+NODES = (DRIVER, *ROOMS, "recorder", *SOURCES.values())
 
 
 @pytest.mark.parametrize("node", NODES)
