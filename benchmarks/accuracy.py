@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 from running import Run
+from scipy import signal
 from scoring import event_scores, spread
 
 from gait_twin.events import EventDetector
@@ -220,8 +221,14 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
 
 
 def _captured_flats(time_s: np.ndarray, position: np.ndarray):
-    """Captured position at the calmest 0.1 s of the stance after a heel strike; None where it never calms."""
+    """Captured position at the calmest 0.1 s of the stance after a heel strike; None where it never calms.
+
+    The captured track holds single samples that leap by metres, and stretches in which it was lost and stands still.
+    """
     rate = 1.0 / float(np.median(np.diff(time_s)))
+    frozen = np.concatenate([[False], (np.diff(position, axis=0) == 0.0).all(axis=1)])
+    lost = np.convolve(frozen, np.ones(3), "same") >= 3
+    position = signal.medfilt(position, (2 * int(0.02 * rate) + 1, 1))
     width = max(3, int(0.1 * rate))
     kernel = np.ones(width) / width
     mean = np.column_stack([np.convolve(c, kernel, "same") for c in position.T])
@@ -231,6 +238,7 @@ def _captured_flats(time_s: np.ndarray, position: np.ndarray):
             for c in (position - position.mean(axis=0)).T
         )
     )
+    scatter[np.convolve(lost, np.ones(width), "same") > 0] = np.inf
 
     def at(strike_s: float, within_s: float) -> np.ndarray | None:
         rows = np.flatnonzero((time_s > strike_s + 0.05) & (time_s < strike_s + within_s))
