@@ -113,8 +113,8 @@ def _sink(skeleton: Skeleton, posture: dict[str, FloatArray], feet: dict[Side, F
     """(n,) how much lower than wanted the pelvis must be for both legs to reach their feet, m."""
     pelvis = skeleton.pose("pelvis", posture)
     speed = np.hypot(*(np.gradient(pelvis[1][:, axis]) * GRID_HZ for axis in (0, 2)))
-    # a second of margin, so that only what really stands is straighter
-    walking = smooth(maximum_filter1d((speed > _STANDING_MPS).astype(float), int(1.0 * GRID_HZ), mode="nearest"), 0.5)
+    # widened before it is smoothed: the knees give way before the first step, not during it
+    walking = smooth(maximum_filter1d((speed > _STANDING_MPS).astype(float), int(0.3 * GRID_HZ), mode="nearest"), 0.25)
     straightest = _STANDING_KNEE_RAD + walking * (_STRAIGHTEST_KNEE_RAD - _STANDING_KNEE_RAD)
     softness = _STANDING_SOFTNESS_M + walking * (_SOFTNESS_M - _STANDING_SOFTNESS_M)
     total = np.ones(len(pelvis[1]))
