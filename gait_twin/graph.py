@@ -180,7 +180,12 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
     if played:
         # samples of one instant come within the source's lead: waiting costs nothing, not waiting loses them
         parameters["sensor_hub"]["max_wait_s"] = PLAYED_WAIT_S
-        parameters[SOURCES[mode]] = {**source, "rate": float(options.rate), "wait_for": list(parameters)}
+        parameters[SOURCES[mode]] = {
+            **source,
+            "rate": float(options.rate),
+            "wait_for": list(parameters),
+            "hub_wait_s": PLAYED_WAIT_S,
+        }
     unknown = [name for name in options.parameters if name not in parameters]
     if unknown:
         raise InputError(f"There is no node {unknown[0]!r} in this graph; it has {', '.join(parameters)}.")

@@ -269,7 +269,7 @@ class _Run:
         for name in names:
             with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
                 self._rpc.stopProcess(name, False)
-        end_s = time.monotonic() + STOP_S + 1.0
+        end_s = time.monotonic() + STOP_S + 0.2
         while time.monotonic() < end_s:
             running = [info for info in self._infos() if info["name"] in names and info["pid"]]
             if not running:

@@ -43,7 +43,7 @@ class ReplayNode(SourceNode):
         chosen = topics_of(self._bag, settings)
         for sentence in self.losses():
             self.lose(sentence)
-        self.play(list(chosen.values()), bag_samples(self._bag, chosen))
+        self.play(list(chosen.values()), bag_samples(self._bag, chosen), message_count(self._bag, chosen))
 
     def losses(self) -> list[str]:
         """What of the bag cannot be read."""
@@ -63,6 +63,11 @@ def bag_samples(bag: Bag, chosen: dict[str, Topic]) -> Iterator[Sample]:
         topic, data = chosen[message.topic], bytes(message.data)
         stamp_ns = header_stamp_ns(data) if topic.flow is Flow.SENSOR else None
         yield Sample(message.log_ns, stamp_ns or None, topic, data)
+
+
+def message_count(bag: Bag, chosen: dict[str, Topic]) -> int:
+    """Number of samples of a bag's chosen topics."""
+    return sum(bag.topics[name].message_count for name in chosen)
 
 
 def topics_of(bag: Bag, settings: ReplaySettings) -> dict[str, Topic]:

@@ -26,11 +26,14 @@ STEP_S = 0.002
 SLICE_S = 0.02
 """A step publishes for at most this long, then the executor handles what came in."""
 CLOCK_EACH_S = 0.02
+TELL_EACH_S = 2.0
 ANYONE_S = 3.0
 """A source that is to wait for no one gives whoever listens so long to connect, s."""
 SETTLE_S = 1.0
 """When every node has told that it is ready, their links among each other may still be under way, s."""
 FOREVER_NS = 2**62
+TAKERS = ("sensor_hub", "recorder")
+"""Nodes that take samples themselves; the others take what the hub makes of them."""
 LOST = 3
 """Exit code: finished, but something of the input was lost."""
 
@@ -66,6 +69,12 @@ class FlowSettings:
         (), "Nodes that must keep up: the source runs at most max_lead_s ahead of the slowest."
     )
     max_lead_s: float = setting(1.0, "Longest lead over the slowest node, s of data.", low=0.3, high=3.0)
+    hub_wait_s: float = setting(
+        0.2,
+        "The hub's max_wait_s: nodes behind it may lag by so much more, for it waits for silent sensors.",
+        low=0.0,
+        high=5.0,
+    )
     patience_s: float = setting(
         5.0, "A node that gets no further for so long is not waited for until it does, s.", low=0.5, high=600.0
     )
@@ -107,7 +116,8 @@ class SourceNode(GaitNode):
         self._outputs: dict[str, Publisher] = {}
         self._clock_output = self.create_publisher(ClockMessage, CLOCK.name, 10)
         self._clock_due_s = 0.0
-        self._played = 0
+        self._played = self._count = 0
+        self._tell_s = 0.0
         self._start_ns = self._log_ns = 0  # when to play the first, and the last played sample
         self._first_ns = self._newest_ns = 0  # stamps of the first and the last measurement played
         self._anchor: tuple[float, int] = (0.0, 0)
@@ -119,8 +129,17 @@ class SourceNode(GaitNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._step = self._wait_for_graph
 
-    def play(self, topics: list[Topic], samples: Iterator[Sample]) -> None:
-        """Play samples, ordered by time, as soon as the graph is ready; the process ends after them."""
+    def play(self, topics: list[Topic], samples: Iterator[Sample], count: int) -> None:
+        """Play samples, ordered by time, as soon as the graph is ready; the process ends after them.
+
+        Parameters
+        ----------
+        topics
+            All topics of the samples.
+        samples, count
+            The samples, and how many they are, to tell how far it is.
+        """
+        self._count = count
         self._outputs = {topic.name: self.publisher(topic) for topic in topics}
         self._samples = samples
         self._next = next(self._samples, None)
@@ -160,13 +179,14 @@ class SourceNode(GaitNode):
         self.get_logger().info("The graph is ready: playing.")
         self._began_s = now_s
         self._anchor = (now_s, self._start_ns)
+        self._tell_s = now_s + TELL_EACH_S
         for follower in self._followers.values():
             follower.moved_s, follower.ended = now_s, False
         self._step = self._play
 
     def _connected(self) -> bool:
         """Whether each node that takes samples has subscribed to them."""
-        takers = max(1, sum(name in ("sensor_hub", "recorder") for name in self._followers))
+        takers = max(1, sum(name in TAKERS for name in self._followers))
         return all(
             publisher.get_subscription_count() >= takers
             for name, publisher in self._outputs.items()
@@ -194,6 +214,10 @@ class SourceNode(GaitNode):
             # held up: go on from here at the wanted rate instead of catching up in a burst
             self._anchor = (now_s, min(due_ns, self._log_ns))
         self._publish_clock(now_s)
+        if now_s >= self._tell_s:
+            self._tell_s = now_s + TELL_EACH_S
+            share = 100 * self._played // max(self._played, self._count, 1)
+            self.get_logger().info(f"Played {(self._log_ns - self._start_ns) / 1e9:.1f} s: {share} %")
 
     def _publish(self, sample: Sample) -> None:
         self._outputs[sample.topic.name].publish(sample.data)
@@ -205,12 +229,12 @@ class SourceNode(GaitNode):
 
     def _allowed_ns(self, now_s: float) -> int:
         """When to stop playing so as not to run too far ahead of the slowest node, in time of playing."""
-        lead_ns = int(self._flow.max_lead_s * 1e9)
         allowed = FOREVER_NS
         for name, follower in self._followers.items():
             if follower.given_up:
                 continue
-            left_ns = max(follower.newest_ns, self._first_ns) + lead_ns - self._newest_ns
+            lead_s = self._flow.max_lead_s + (0.0 if name in TAKERS else self._flow.hub_wait_s)
+            left_ns = max(follower.newest_ns, self._first_ns) + int(lead_s * 1e9) - self._newest_ns
             if left_ns > 0:
                 follower.free_s = now_s
             elif now_s - max(follower.free_s, follower.moved_s) > self._flow.patience_s:

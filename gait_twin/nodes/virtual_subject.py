@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gait_twin.nodes.base import run
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.replay import ReplaySettings, bag_samples, topics_of
+from gait_twin.nodes.replay import ReplaySettings, bag_samples, message_count, topics_of
 from gait_twin.nodes.source import SourceNode
 from gait_twin.recording import open_bag, save
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
@@ -33,7 +33,7 @@ class VirtualSubjectNode(SourceNode):
         save(recording, path)
         self._bag = open_bag(path)
         chosen = topics_of(self._bag, ReplaySettings())
-        self.play(list(chosen.values()), bag_samples(self._bag, chosen))
+        self.play(list(chosen.values()), bag_samples(self._bag, chosen), message_count(self._bag, chosen))
 
     def close(self) -> None:
         """Remove the bag."""

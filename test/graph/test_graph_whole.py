@@ -113,6 +113,7 @@ def test_feet_alone_give_strides_and_a_missing_sensor_stalls_nothing(graph, tmp_
     results = read_results(out)
     assert len(results.strides) >= 6
     assert "twin| INFO: Too few sensors" in run.output()
+    assert "got no further" not in run.output()
     with open_bag(out) as bag:
         assert not bag.topics["/joint_states"].message_count
 
