@@ -1,0 +1,94 @@
+"""Scores on held-out walks, and what is fitted on them beside the weights: thresholds and confidences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment, minimize
+
+from gait_twin.events.network import NetworkStream, Weights
+from gait_twin.events.neural import EventPicker
+from gait_twin.events.training.walks import Walk
+from gait_twin.recording import EventKind, Side
+
+LOOK_AHEAD_S = 0.05
+WITHIN_S = 0.05
+"""An event is found when it lies this near to a label."""
+
+FloatArray = NDArray[np.float64]
+
+
+def pairs(labels: FloatArray, found: FloatArray, within_s: float = WITHIN_S) -> list[tuple[int, int]]:
+    """One-to-one pairs of labels and found events that are near each other."""
+    if not len(labels) or not len(found):
+        return []
+    distance = np.abs(labels[:, None] - found[None])
+    rows, columns = linear_sum_assignment(np.minimum(distance, 10.0 * within_s))
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if distance[i, j] <= within_s]
+
+
+def outputs(weights: Weights, seen: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """The network's outputs on each walk, (n, 2, OUTPUTS)."""
+    return [NetworkStream(weights, 2).update(x) for x in seen]
+
+
+def picked(walk: Walk, out: NDArray[np.float32], kind: EventKind, threshold: float, look_ahead_s: float) -> list[Any]:
+    """What a picker finds on both feet, where it is known what is there: (side, found) each."""
+    found = []
+    for i, side in enumerate(Side):
+        for event in EventPicker(kind, walk.step_s, look_ahead_s, threshold).update(walk.time_s, out[:, i]):
+            row = min(int(np.searchsorted(walk.time_s, event.time_s)), len(walk.time_s) - 1)
+            if walk.known[row, i]:
+                found.append((side, event))
+    return found
+
+
+def _score(
+    walks: list[Walk], outs: list[NDArray[np.float32]], kind: EventKind, threshold: float, look_ahead_s: float
+) -> tuple[float, FloatArray, FloatArray]:
+    """F1, and probability and truth (0 or 1) of every found event."""
+    hits = found_n = labels_n = 0
+    probability, real = [], []
+    for walk, out in zip(walks, outs, strict=True):
+        found = picked(walk, out, kind, threshold, look_ahead_s)
+        for side in Side:
+            labels = walk.events[side, kind]
+            mine = [event for s, event in found if s is side]
+            near = {j for _, j in pairs(labels, np.array([event.time_s for event in mine]))}
+            hits, found_n, labels_n = hits + len(near), found_n + len(mine), labels_n + len(labels)
+            probability += [event.probability for event in mine]
+            real += [float(j in near) for j in range(len(mine))]
+    return 2.0 * hits / max(found_n + labels_n, 1), np.array(probability), np.array(real)
+
+
+def event_f1(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]]) -> dict[str, float]:
+    """F1 at ±50 ms of each kind on recorded walks, threshold one half."""
+    recorded = [k for k, walk in enumerate(walks) if not walk.made]
+    walks, outs = [walks[k] for k in recorded], outputs(weights, [seen[k] for k in recorded])
+    return {f"f1_{kind.value}": _score(walks, outs, kind, 0.5, LOOK_AHEAD_S)[0] for kind in EventKind}
+
+
+def fit(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]]) -> dict[str, Any]:
+    """Threshold of each kind with the best F1, and the line that makes probabilities of events calibrated."""
+    outs = outputs(weights, seen)
+    notes: dict[str, Any] = {"thresholds": {}, "confidence": {}}
+    for kind in EventKind:
+        scores = {t: _score(walks, outs, kind, t, LOOK_AHEAD_S)[0] for t in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)}
+        # The middle of the flat top: a lone best value is chance
+        good = [t for t, f1 in scores.items() if f1 > max(scores.values()) - 0.002]
+        threshold = float(good[len(good) // 2])
+        _, probability, real = _score(walks, outs, kind, threshold, LOOK_AHEAD_S)
+        p = np.clip(probability, 1e-6, 1.0 - 1e-6)
+        odds = np.log(p / (1.0 - p))
+
+        def cost(line: FloatArray, odds: FloatArray = odds, real: FloatArray = real) -> float:
+            z = line[0] + line[1] * odds
+            # A weak pull to the network's own odds, for few events are false
+            return float(np.sum(np.logaddexp(0.0, z) - real * z) + 2.0 * (line[1] - 1.0) ** 2 + 0.1 * line[0] ** 2)
+
+        line = minimize(cost, [0.0, 1.0], method="Nelder-Mead").x
+        notes["thresholds"][kind.value] = threshold
+        notes["confidence"][kind.value] = [float(line[0]), float(max(line[1], 0.05))]
+    return notes

@@ -1,0 +1,225 @@
+"""Walks with known events: recorded, virtual, and feet that fidget without walking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+from scipy.spatial.transform import Rotation
+
+from gait_twin.errors import InputError
+from gait_twin.recording import BodyFrames, EventKind, Recording, Side
+from gait_twin.recording.importers import find_importer
+from gait_twin.sensing import HubSettings, SensorHub
+
+FloatArray = NDArray[np.float64]
+
+SPLITS = Path(__file__).with_name("splits.json")
+RATE_HZ = 100.0
+BLOCK_S = 2.0
+QUIET_RADPS = 0.3
+"""A foot that turns slower than this is not on its way: so much is known where no one has labelled."""
+AFTER_S = 0.1
+"""Labels are complete up to this long after the marked end of a trial."""
+VIRTUAL_SHIFT_S = {EventKind.HEEL_STRIKE: 0.008, EventKind.TOE_OFF: -0.004}
+"""Added to a virtual subject's exact events so that they mean what the labels of recordings mean: where a
+network trained on the recordings alone found them."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Both feet of one person, left and right, at an even rate.
+
+    Attributes
+    ----------
+    name
+        Trial or seed.
+    time_s
+        (n,) s.
+    acc_mps2, gyr_radps
+        (n, 2, 3) in sensor axes, NaN where there is no sample.
+    events
+        Instants of each side's and kind's events, s.
+    known
+        (n, 2) whether it is known of an instant that an event is there or is not.
+    """
+
+    name: str
+    time_s: FloatArray
+    acc_mps2: FloatArray
+    gyr_radps: FloatArray
+    events: dict[tuple[Side, EventKind], FloatArray]
+    known: NDArray[np.bool_]
+
+    @property
+    def made(self) -> bool:
+        """Whether no one ever walked it."""
+        return self.name.startswith(("virtual", "fidgeting"))
+
+    @property
+    def step_s(self) -> float:
+        """Interval of the samples, s."""
+        return float(self.time_s[1] - self.time_s[0])
+
+
+def splits() -> dict[str, list[int]]:
+    """Subjects and seeds of each part."""
+    return {key: value for key, value in json.loads(SPLITS.read_text()).items() if key != "about"}
+
+
+def trials(data: Path, subjects: Iterable[int]) -> list[Path]:
+    """Label files of the subjects' trials in a folder of recordings.
+
+    Raises
+    ------
+    InputError
+        If they are not there.
+    """
+    folder = data / "foot_healthy_10m"
+    wanted = set(subjects)
+    found = [path for path in folder.glob("*-*.json") if int(path.stem.split("-")[0]) in wanted]
+    if not found:
+        raise InputError(f"There are no trials of subjects {sorted(wanted)} in {folder}; give --data the folder above.")
+    return sorted(found, key=lambda path: [int(part) for part in path.stem.split("-")])
+
+
+def recorded(path: Path) -> Walk:
+    """One trial of foot_healthy_10m, through the sensor hub as a live stream would go."""
+    recording = find_importer(path).load(path)
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    walk = from_recording(path.stem, recording)
+    end_s = meta["TrialBoundaries"][1] / 100.0 + AFTER_S
+    late = walk.time_s > end_s
+    speed = np.linalg.norm(walk.gyr_radps, axis=2)
+    # Moved since, or about to: what a foot does there nobody has said
+    moved = signal.lfilter(np.ones(100), 1.0, (np.nan_to_num(speed, nan=9.0) > QUIET_RADPS)[::-1], axis=0)[::-1] > 0.5
+    moved |= signal.lfilter(np.ones(30), 1.0, moved, axis=0) > 0.5
+    walk.known[:] = ~(late[:, None] & moved)
+    for key, times in walk.events.items():
+        walk.events[key] = times[times <= end_s]
+    return walk
+
+
+def frames_of(recording: Recording, rate_hz: float = RATE_HZ) -> BodyFrames:
+    """A recording's feet as the sensor hub gives them."""
+    feet = tuple(side.foot for side in Side if side.foot in recording.imus)
+    hub = SensorHub(feet, HubSettings(frame_rate_hz=rate_hz))
+    blocks = []
+    for end_s in np.arange(BLOCK_S, recording.duration_s + 2 * BLOCK_S, BLOCK_S):
+        for segment in feet:
+            stream = recording.imus[segment]
+            a, b = np.searchsorted(stream.time_s, [end_s - BLOCK_S, end_s])
+            if b > a and stream.gyr_radps is not None:
+                hub.push(segment, stream.time_s[a:b], stream.acc_mps2[a:b], stream.gyr_radps[a:b])
+        blocks.append(hub.poll())
+    return BodyFrames.joined([*blocks, hub.flush()])
+
+
+def from_recording(name: str, recording: Recording) -> Walk:
+    """A recording's feet and labelled events."""
+    frames = frames_of(recording)
+    columns = [frames.segments.index(side.foot) for side in Side]
+    truth = recording.truth.events if recording.truth else ()
+    events = {
+        (side, kind): np.array([e.time_s for e in truth if e.side is side and e.kind is kind])
+        for side in Side
+        for kind in EventKind
+    }
+    acc, gyr = frames.acc_mps2[:, columns], frames.gyr_radps[:, columns]
+    return Walk(name, frames.time_s, acc, gyr, events, np.ones((len(frames), 2), bool))
+
+
+def virtual(seed: int, duration_s: float = 30.0, **chosen: Any) -> Walk:
+    """A virtual subject's walk: pace, turns, asymmetry, and the sensors' place and faults are drawn from the seed."""
+    from gait_twin.simulation import SensorSettings, WalkSettings, simulate
+
+    rng = np.random.default_rng(seed)
+    walk: dict[str, Any] = {
+        "duration_s": duration_s,
+        "standing_start_s": float(rng.uniform(2.0, 6.0)),
+        "height_m": float(rng.uniform(1.5, 1.95)),
+        "speed_mps": float(rng.uniform(0.5, 1.7)),
+        "straight_length_m": float(rng.uniform(3.0, 12.0)),
+        "turn_angle_deg": float(rng.choice([-180.0, -90.0, 90.0, 180.0])),
+        "turn_radius_m": float(rng.uniform(0.4, 1.5)),
+        "step_width_m": float(rng.uniform(0.06, 0.16)),
+        "length_asymmetry": float(rng.choice([0.0, rng.normal(0.0, 0.1)])),
+        "time_asymmetry": float(rng.choice([0.0, rng.normal(0.0, 0.07)])),
+        "variability": float(rng.uniform(0.5, 2.0)),
+        "first_side": str(rng.choice(["left", "right"])),
+        "seed": seed,
+    }
+    sensors: dict[str, Any] = {
+        "segments": ("calcn_l", "calcn_r"),
+        "mounting": "random",
+        "foot_site": str(rng.choice(["dorsum", "heel", "lateral"])),
+        "site_spread_m": 0.01,
+        "gyro_noise_radps_rthz": 3e-4,
+        "acc_noise_mps2_rthz": 3e-3,
+        "gyro_bias_radps": 5e-3,
+        "acc_bias_mps2": 0.1,
+        "acc_scale_error": 0.02,
+        "heel_strike_transient_mps2": float(rng.uniform(10.0, 60.0)),
+        "seed": seed,
+    }
+    made = from_recording(
+        f"virtual {seed}",
+        simulate(
+            WalkSettings(**(walk | {k: v for k, v in chosen.items() if k in walk})),
+            SensorSettings(**(sensors | {k: v for k, v in chosen.items() if k not in walk})),
+        ),
+    )
+    for (_, kind), times in made.events.items():
+        times += VIRTUAL_SHIFT_S[kind]
+    return made
+
+
+def fidgeting(seed: int, duration_s: float = 30.0) -> Walk:
+    """Feet that turn, tap and shift about without a step, as of someone sitting or standing: no events."""
+    rng = np.random.default_rng(10_000 + seed)
+    n = int(duration_s * RATE_HZ)
+    time_s = np.arange(n) / RATE_HZ
+    acc, gyr = np.empty((n, 2, 3)), np.empty((n, 2, 3))
+    for foot in range(2):
+        # A few axes, each moved by slow noise that comes and goes
+        angles, place = np.zeros((n, 3)), np.zeros((n, 3))
+        for signal_of, size in ((angles, rng.uniform(0.02, 0.35, 3)), (place, rng.uniform(0.002, 0.04, 3))):
+            for axis in range(3):
+                cutoff_hz = rng.uniform(0.5, 4.0)
+                sos = signal.butter(2, cutoff_hz, fs=RATE_HZ, output="sos")
+                noise = signal.sosfilt(sos, rng.standard_normal(n))
+                gate = signal.sosfilt(signal.butter(1, 0.3, fs=RATE_HZ, output="sos"), rng.standard_normal(n))
+                gate = np.clip(gate / gate.std() + rng.uniform(-1.0, 0.5), 0.0, 1.5)
+                signal_of[:, axis] = size[axis] * gate * noise / noise.std()
+        turn = Rotation.from_rotvec(angles)
+        rate = (turn[:-1].inv() * turn[1:]).as_rotvec() * RATE_HZ
+        mounted = Rotation.random(rng=rng)
+        force = np.gradient(np.gradient(place, 1.0 / RATE_HZ, axis=0), 1.0 / RATE_HZ, axis=0)
+        force[:, 2] += 9.80665
+        gyr[:, foot] = mounted.apply(np.vstack([rate, rate[-1:]])) + 0.005 * rng.standard_normal((n, 3))
+        acc[:, foot] = mounted.apply(turn.inv().apply(force)) + 0.03 * rng.standard_normal((n, 3))
+    events = {(side, kind): np.empty(0) for side in Side for kind in EventKind}
+    return Walk(f"fidgeting {seed}", time_s, acc, gyr, events, np.ones((n, 2), bool))
+
+
+def load_part(
+    part: str, data: Path, virtual_walks: bool = True, progress: Callable[[float], None] = lambda _: None
+) -> list[Walk]:
+    """Walks of a part, `train`, `validation` or `test`."""
+    split = splits()
+    paths = trials(data, split[part])
+    seeds = range(split[f"virtual_{part}"][0], split[f"virtual_{part}"][1] + 1) if virtual_walks else ()
+    makers: list[Callable[[], Walk]] = [lambda p=p: recorded(p) for p in paths]  # type: ignore[misc]
+    makers += [lambda s=s: virtual(s) for s in seeds]  # type: ignore[misc]
+    makers += [lambda s=s: fidgeting(s) for s in list(seeds)[::3]]  # type: ignore[misc]
+    walks = []
+    for done, make in enumerate(makers):
+        walks.append(make())
+        progress((done + 1) / len(makers))
+    return walks
