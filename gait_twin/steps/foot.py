@@ -274,7 +274,10 @@ class FootTracker:
             else:
                 times = np.arange(-end, 1, dtype=np.float64) * self._dt_s + flat_s
                 good = bool(self._good[: end + 1].all())
-                swing, state = smooth(times, force[: end + 1], turned, self._state, reading, self._settings, good)
+                speed = np.linalg.norm(raw[: end + 1, 3:] - self._bias, axis=1)
+                swing, state = smooth(
+                    times, force[: end + 1], turned, speed, self._state, reading, self._settings, good
+                )
                 if found.doubtful and swing.surprise > self._settings.max_surprise:
                     return None
                 self._state = state

@@ -31,6 +31,13 @@ class StepSettings:
         0.03, "Error of the direction of gravity measured in a walking foot-flat, rad.", low=0.002, high=0.3
     )
     rate_bias_sd_radps: float = setting(0.01, "Bias of the gyroscope before any rest, rad/s.", low=0.0001, high=0.2)
+    lost_rotation_s: float = setting(
+        0.0005,
+        "What a gyroscope may lose or add of a swing's rotation, rad per rad²/s (integral of the squared rate): "
+        "bandwidth, range, scale.",
+        low=0.0,
+        high=0.01,
+    )
     drift_sd_mps2: float = setting(0.05, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
     scale_sd: float = setting(0.03, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
     dip_fraction: float = setting(

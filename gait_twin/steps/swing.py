@@ -13,6 +13,9 @@ FloatArray = NDArray[np.float64]
 
 GRAVITY_MPS2 = 9.80665
 LEVEL = slice(0, 2)
+ERRORS = 15
+LOST = slice(12, 15)
+"""Rotation lost, among the errors of a swing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def smooth(
     time_s: FloatArray,
     force: FloatArray,
     turned: FloatArray,
+    speed: FloatArray,
     start: FlatState,
     end: FlatReading,
     settings: StepSettings,
@@ -144,11 +148,11 @@ def smooth(
     """Integrate one swing and take what its closing foot-flat says back to its beginning.
 
     The error state (attitude, gyroscope bias, velocity at the start, an acceleration error constant over
-    the swing) is linear in the swing's end velocity and position, with coefficients that are integrals of
-    the specific force. One Kalman update with zero velocity and the direction of gravity at the end is
-    therefore the fixed-interval smoother of an error-state filter with zero-velocity updates (Foxlin
-    2005, IEEE CG&A 25:38; Colomar et al. 2012, "Step-wise smoothing in zero-velocity-aided INS", PIMRC)
-    over the swing, at once for all samples.
+    the swing, a rotation lost where the foot turns fastest) is linear in the swing's end velocity and
+    position, with coefficients that are integrals of the specific force. One Kalman update with zero velocity and
+    the direction of gravity at the end is therefore the fixed-interval smoother of an error-state filter
+    with zero-velocity updates (Foxlin 2005, IEEE CG&A 25:38; Colomar et al. 2012, "Step-wise smoothing in
+    zero-velocity-aided INS", PIMRC) over the swing, at once for all samples.
 
     Parameters
     ----------
@@ -158,6 +162,8 @@ def smooth(
         (n, 3) specific force with scale corrected, sensor axes, m/s².
     turned
         (n, 3, 3) rotation since the first sample, from the bias-corrected rate.
+    speed
+        (n,) size of that rate, rad/s.
     start
         Filter state at the first sample.
     end
@@ -175,23 +181,30 @@ def smooth(
     velocity = start.velocity_mps + integral(acceleration, dt_s)
     position = integral(velocity, dt_s)
 
-    # Sensitivities of attitude, velocity and position to the 12 errors
+    # Sensitivities of attitude, velocity and position to the 15 errors
     crossed = cross_matrices(world)
     attitude_bias = -integral(rotation, dt_s)
-    slopes = np.concatenate([-crossed, -crossed @ attitude_bias], axis=2)
-    velocity_by = np.zeros((len(time_s), 3, 12))
-    velocity_by[:, :, :6] = integral(slopes, dt_s)
+    fastest = int(np.argmax(speed))
+    late = (np.arange(len(time_s)) > fastest)[:, None, None]
+    slopes = np.concatenate([-crossed, -crossed @ attitude_bias, -crossed * late], axis=2)
+    by_slopes = integral(slopes, dt_s)
+    velocity_by = np.zeros((len(time_s), 3, ERRORS))
+    velocity_by[:, :, :6] = by_slopes[:, :, :6]
     velocity_by[:, :, 6:9] = np.eye(3)
-    velocity_by[:, :, 9:] = np.eye(3) * since[:, None, None]
+    velocity_by[:, :, 9:12] = np.eye(3) * since[:, None, None]
+    velocity_by[:, :, LOST] = by_slopes[:, :, 6:]
     position_by = integral(velocity_by, dt_s)
 
-    prior = np.zeros((12, 12))
+    prior = np.zeros((ERRORS, ERRORS))
+    # Bandwidth and range cost most where the foot turns fastest
+    lost = settings.lost_rotation_s * float(speed @ speed) * dt_s
+    prior[LOST, LOST] = np.eye(3) * lost**2
     prior[:6, :6] = start.covariance
     prior[range(6, 9), range(6, 9)] = start.velocity_sd_mps**2
     prior[range(9, 12), range(9, 12)] = settings.drift_sd_mps2**2
-    observe = np.zeros((5, 12))
+    observe = np.zeros((5, ERRORS))
     observe[:3] = velocity_by[-1]
-    observe[3:, LEVEL] = np.eye(2)
+    observe[3:, LEVEL] = observe[3:, LOST][:, :2] = np.eye(2)
     observe[3:, 3:6] = attitude_bias[-1][:2]
     end_velocity = end.velocity_mps(rotation[-1], settings)
     end_sd = end.velocity_sd_mps(settings)
@@ -207,11 +220,11 @@ def smooth(
 
     position = position + position_by @ errors
     velocity = velocity + velocity_by @ errors
-    attitude = errors[:3] + attitude_bias @ errors[3:6]
+    attitude = errors[:3] + attitude_bias @ errors[3:6] + late[:, 0] * errors[LOST]
     rotation = rotation + cross_matrices(attitude) @ rotation
 
-    end_by = np.zeros((6, 12))
-    end_by[:3, :3] = end_by[3:, 3:6] = np.eye(3)
+    end_by = np.zeros((6, ERRORS))
+    end_by[:3, :3] = end_by[3:, 3:6] = end_by[:3, LOST] = np.eye(3)
     end_by[:3, 3:6] = attitude_bias[-1]
     covariance = end_by @ posterior @ end_by.T
     # The attitude walks a little with each swing; heading is never measured, and kept as it is
