@@ -241,9 +241,9 @@ class TwinState:
     positions, velocities
         (m,) rad or m, and per second.
     velocity_delay_s
-        Delay of the causal filter behind `velocities`, `moments` and `ground`, s.
+        Delay of the causal filter behind `velocities`, s.
     moments
-        (m,) generalized forces at `time_s` - `velocity_delay_s`, N·m or N; NaN where not known. Those of the
+        (m,) generalized forces at `time_s` - `moment_delay_s`, N·m or N; NaN where not known. Those of the
         joint to ground are residuals.
     sensors, residuals_rad
         k segments used, and the angle between each measured and modelled orientation, rad.
@@ -255,6 +255,8 @@ class TwinState:
         A sentence when quality is below 1; empty otherwise.
     ground
         Ground reactions behind `moments`; None where not known.
+    moment_delay_s
+        Delay of the causal filter behind `moments` and `ground`, s.
     """
 
     time_s: float
@@ -269,3 +271,4 @@ class TwinState:
     quality: float
     message: str = ""
     ground: GroundReaction | None = None
+    moment_delay_s: float = NAN

@@ -1,23 +1,37 @@
 """The OpenSim twin: model, streaming inverse kinematics, pose of the whole body, robot description."""
 
 from gait_twin.twin.default_model import build_default_model
+from gait_twin.twin.dynamics import InverseDynamics, Wrench
 from gait_twin.twin.kinematics import InverseKinematics, Solution
+from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
+from gait_twin.twin.storage import MarkerTable, Table, read_markers, read_table, write_table
 from gait_twin.twin.twin import Twin, make_model
 from gait_twin.twin.urdf import RobotDescription, robot_description
 
 __all__ = [
+    "InverseDynamics",
     "InverseKinematics",
+    "MarkerKinematics",
+    "MarkerSolution",
+    "MarkerTable",
+    "MarkerTasks",
     "RobotDescription",
     "Skeleton",
     "Solution",
+    "Table",
     "Twin",
     "TwinSettings",
+    "Wrench",
     "build_default_model",
     "load_model",
     "make_model",
     "map_segments",
+    "read_marker_tasks",
+    "read_markers",
+    "read_table",
     "robot_description",
+    "write_table",
 ]

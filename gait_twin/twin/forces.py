@@ -26,7 +26,7 @@ SPEED_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Forces:
-    """What a frame brings, at the instant that lies the filter's delay before it.
+    """What a frame brings, each at the instant that lies its filter's delay before the frame.
 
     Attributes
     ----------
@@ -56,13 +56,8 @@ class ForceEstimator:
         Translational coordinates of that joint, and the matrix that gives them for a move of the pelvis.
     soles, shanks
         Right and left foot and shank; without both feet there are no forces, only velocities.
-    window_s
-        Length of the filter's window, s.
-
-    Attributes
-    ----------
-    delay_s
-        Age of what is returned, s; NaN until two frames have told the frame period.
+    velocity_window_s, force_window_s
+        Lengths of the filters' windows, s.
     """
 
     def __init__(
@@ -73,20 +68,27 @@ class ForceEstimator:
         root_columns: NDArray[np.floating],
         soles: list[Sole],
         shanks: list[str],
-        window_s: float,
+        velocity_window_s: float,
+        force_window_s: float,
     ) -> None:
         self._skeleton, self._pelvis = skeleton, pelvis
         self._translations, self._columns = list(root_translations), root_columns
         self._dynamics = InverseDynamics(skeleton)
         ready = len(soles) == 2 and len(shanks) == 2
         self._predictor = GroundPredictor(self._dynamics, pelvis, soles, shanks) if ready else None
-        self._filter = CausalDerivatives(window_s)
+        self._rates = CausalDerivatives(velocity_window_s)
+        self._filter = CausalDerivatives(force_window_s)
         self._contact = ContactTracker()
         self.reset()
 
     @property
-    def delay_s(self) -> float:
-        """Age of what is returned, s."""
+    def velocity_delay_s(self) -> float:
+        """Age of the rates, s; NaN until two frames have told the frame period."""
+        return self._rates.delay_s
+
+    @property
+    def moment_delay_s(self) -> float:
+        """Age of moments and ground reactions, s; likewise."""
         return self._filter.delay_s
 
     def reset(self) -> None:
@@ -137,15 +139,17 @@ class ForceEstimator:
             return Forces(np.zeros(m), unknown, None)
         if not self._filter.started:
             self._filter.start(period_s)
-        motion = self._filter.update(np.concatenate([values, lever, acceleration]), gap=gap or self._again)
+            self._rates.start(period_s)
+        gap = gap or self._again
+        rates = self._rates.update(values, gap=gap).rates
+        motion = self._filter.update(np.concatenate([values, lever, acceleration]), gap=gap)
         self._again = False
         self._track(time_s, points, gap)
-        rates = motion.rates[:m]
         if self._predictor is None or points is None or not motion.complete or not np.isfinite(confidence):
             return Forces(rates, unknown, None)
-        instant_s = time_s - self.delay_s
+        instant_s = time_s - self.moment_delay_s
         accelerations = self._accelerations(motion, m)
-        free = self._dynamics.solve(motion.values[:m], rates, accelerations)
+        free = self._dynamics.solve(motion.values[:m], motion.rates[:m], accelerations)
         reactions = self._predictor.predict(instant_s, free, self._contact)
         moments = free - self._dynamics.effect(reactions.wrenches(self._predictor.soles))
         return Forces(rates, np.where(known, moments, np.nan), _ground(instant_s, reactions, confidence))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -324,7 +323,8 @@ class _Frame:
             normal.flat[:: len(solved) + 1] += self.information
             gradient = weighted.ravel() @ flat + self.information * (o._prior - solved)
             while True:
-                step = self._bounded_step(normal, gradient, damping, solved)
+                damped = normal + damping * np.eye(len(solved)) if damping else normal
+                step = bounded_step(damped, gradient, o._low - solved, o._high - solved)
                 longest = float(np.abs(step).max(initial=0.0))
                 if not near and longest > FAR_RAD:
                     step, longest = step * (FAR_RAD / longest), FAR_RAD
@@ -344,29 +344,25 @@ class _Frame:
             solved, error, cost = solved + step, new_error, new_cost
         return _Minimum(solved, error, cost, jump, False, MAX_ITERATIONS)
 
-    def _bounded_step(
-        self, normal: FloatArray, gradient: FloatArray, damping: float, at: FloatArray
-    ) -> NDArray[np.floating[Any]]:
-        """Newton step within the ranges.
 
-        What would leave its range goes to the bound, and the others are solved for again.
-        """
-        low, high = self.o._low - at, self.o._high - at
-        if damping:
-            normal = normal + damping * np.eye(len(at))
-        step = np.linalg.solve(normal, gradient)
-        bound = (step < low) | (step > high)
-        if not bound.any():
+def bounded_step(normal: FloatArray, gradient: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Newton step (n,) of the equations ``normal @ step = gradient`` within ``low <= step <= high``.
+
+    What would leave its range goes to the bound, and the others are solved for again.
+    """
+    step = np.asarray(np.linalg.solve(normal, gradient), dtype=float)
+    bound = (step < low) | (step > high)
+    if not bound.any():
+        return step
+    while True:
+        inner = ~bound
+        step = np.where(bound, np.minimum(np.maximum(step, low), high), 0.0)
+        rest = gradient[inner] - normal[np.ix_(inner, bound)] @ step[bound]
+        step[inner] = np.linalg.solve(normal[np.ix_(inner, inner)], rest)
+        beyond = inner & ((step < low) | (step > high))
+        if not beyond.any():
             return step
-        while True:
-            inner = ~bound
-            step = np.where(bound, np.minimum(np.maximum(step, low), high), 0.0)
-            rest = gradient[inner] - normal[np.ix_(inner, bound)] @ step[bound]
-            step[inner] = np.linalg.solve(normal[np.ix_(inner, inner)], rest)
-            beyond = inner & ((step < low) | (step > high))
-            if not beyond.any():
-                return step
-            bound |= beyond
+        bound = bound | beyond
 
 
 def _cross(vectors: FloatArray, columns: FloatArray) -> FloatArray:

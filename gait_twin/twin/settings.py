@@ -28,8 +28,15 @@ class TwinSettings:
     weights: tuple[str, ...] = setting((), "Weights of sensors other than 1, as 'calcn_r=0.5'; 0 leaves one out.")
     velocity_window_s: float = setting(
         0.06,
-        "Length of the causal filter behind velocities, moments and ground reactions, which lag by half of it, s.",
+        "Length of the causal filter behind velocities, which lag by half of it, s.",
         low=0.005,
+        high=0.5,
+    )
+    force_window_s: float = setting(
+        0.16,
+        "Length of the causal filter behind moments and ground reactions, which lag by half of it, s; shorter lets "
+        "the wobbling of sensors on soft tissue through.",
+        low=0.02,
         high=0.5,
     )
     pelvis_sensor_m: tuple[float, ...] = setting(

@@ -71,9 +71,9 @@ class Twin:
         Segments whose orientations are used.
     notices
         Sentences on what of the model or of the sensors is not used.
-    velocity_delay_s
-        Delay of the filter behind velocities, moments and ground reactions, s; NaN until two frames have told
-        the frame period.
+    velocity_delay_s, moment_delay_s
+        Delay of the filters behind velocities, and behind moments and ground reactions, s; NaN until two frames
+        have told the frame period.
 
     Raises
     ------
@@ -132,6 +132,7 @@ class Twin:
             self._feet,
             list(shanks.values()),
             self.settings.velocity_window_s,
+            self.settings.force_window_s,
         )
         self._acceleration = PelvisAcceleration()
         self._lever = np.array(self.settings.pelvis_sensor_m)
@@ -141,8 +142,13 @@ class Twin:
 
     @property
     def velocity_delay_s(self) -> float:
-        """Delay of the filter behind velocities, moments and ground reactions, s; NaN while not known."""
-        return float("nan") if self._lacking else self._forces.delay_s
+        """Delay of the filter behind velocities, s; NaN while not known."""
+        return float("nan") if self._lacking else self._forces.velocity_delay_s
+
+    @property
+    def moment_delay_s(self) -> float:
+        """Delay of the filter behind moments and ground reactions, s; NaN while not known."""
+        return float("nan") if self._lacking else self._forces.moment_delay_s
 
     def reset(self) -> None:
         """Forget the past: the next frame starts at the origin of the world."""
@@ -260,6 +266,7 @@ class Twin:
             quality=quality,
             message=self._message(ready, heading, solution),
             ground=forces.ground,
+            moment_delay_s=self.moment_delay_s,
         )
 
     def _force(

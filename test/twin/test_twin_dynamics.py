@@ -1,0 +1,226 @@
+"""Inverse dynamics against OpenSim's tool, the causal filter, contacts, and ground reactions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gait_twin.recording.axes import quat_about_z, quat_conjugate, quat_from_rotvec, quat_multiply, quat_rotate
+from gait_twin.twin import InverseDynamics, Skeleton, Wrench, build_default_model, load_model
+from gait_twin.twin.acceleration import GRAVITY_MPS2, PelvisAcceleration
+from gait_twin.twin.contact import ContactTracker
+from gait_twin.twin.filters import CausalDerivatives
+from gait_twin.twin.ground import GroundPredictor
+from gait_twin.twin.model import sole_points
+from gait_twin.twin.opensim_api import opensim
+
+WALKS = {
+    "gait10dof18musc": ("subject01_walk_grf.mot", "subject01_walk_grf.xml"),
+    "gait2354": ("subject01_walk1_grf.mot", "subject01_walk1_grf.xml"),
+}
+
+
+@pytest.fixture(scope="module")
+def dynamics() -> InverseDynamics:
+    return InverseDynamics(Skeleton(build_default_model(1.75, 70.0)))
+
+
+def table(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    read = opensim.TimeSeriesTable(str(path))
+    return np.array(read.getIndependentColumn()), dict(
+        zip(read.getColumnLabels(), read.getMatrix().to_numpy().T.copy(), strict=True)
+    )
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", WALKS)
+def test_equals_opensims_tool_and_the_published_reference(data_dir: Path, tmp_path: Path, name: str) -> None:
+    folder = data_dir / "opensim_gait" / name
+    plates, loads = WALKS[name]
+    model = load_model(folder / "subject01_scaled.osim")
+    dynamics = InverseDynamics(Skeleton(model))
+    coordinates = dynamics.skeleton.coordinates
+
+    motion = opensim.Storage(str(folder / "reference_ik.mot"))
+    first, last = motion.getFirstTime(), motion.getLastTime()
+    model.initSystem()
+    model.getSimbodyEngine().convertDegreesToRadians(motion)
+    motion.pad(motion.getSize() // 2)
+    motion.lowpassIIR(6.0)
+    splines = opensim.GCVSplineSet(5, motion)
+    by_name = {splines.get(i).getName(): splines.get(i) for i in range(splines.getSize())}
+
+    def derivative(order: int, time_s: float) -> list[float]:
+        at = opensim.Vector(1, float(time_s))
+        if order == 0:
+            return [by_name[c].calcValue(at) for c in coordinates]
+        return [by_name[c].calcDerivative(opensim.StdVectorInt([0] * order), at) for c in coordinates]
+
+    tool = opensim.InverseDynamicsTool()
+    tool.setModel(model)
+    tool.setModelFileName("")
+    tool.setResultsDir(str(tmp_path))
+    tool.setStartTime(first)
+    tool.setEndTime(last)
+    tool.setCoordinatesFileName(str(folder / "reference_ik.mot"))
+    tool.setLowpassCutoffFrequency(6.0)
+    tool.setExternalLoadsFileName(str(folder / loads))
+    tool.setOutputGenForceFileName("id.sto")
+    tool.run()
+    time_s, theirs = table(tmp_path / "id.sto")
+    _, published = table(folder / "reference_id.sto")
+
+    plate_s, measured = table(folder / plates)
+
+    def column(what: str, at: float) -> np.ndarray:
+        return np.array([np.interp(at, plate_s, measured[what + axis]) for axis in "xyz"])
+
+    ours = []
+    for at in time_s:
+        wrenches = [
+            Wrench(
+                body,
+                column(f"{prefix}ground_force_v", at),
+                column(f"{prefix}ground_force_p", at),
+                column(f"{prefix}ground_torque_", at),
+            )
+            for body, prefix in (("calcn_r", ""), ("calcn_l", "1_"))
+        ]
+        ours.append(dynamics.solve(*(derivative(order, at) for order in range(3)), wrenches))
+    for i, coordinate in enumerate(coordinates):
+        label = next(n for n in theirs if n in (f"{coordinate}_moment", f"{coordinate}_force"))
+        forces = np.array(ours)[:, i]
+        assert np.sqrt(np.mean((forces - theirs[label]) ** 2)) < 0.01, label
+        assert np.sqrt(np.mean((forces - published[label]) ** 2)) < 0.1, label
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_newton_and_euler_of_the_whole_body(dynamics: InverseDynamics, seed: int) -> None:
+    """What leaves nothing on the root is what was put on the feet, wherever and however the body moves."""
+    rng = np.random.default_rng(seed)
+    skeleton = dynamics.skeleton
+    m = len(skeleton.coordinates)
+    values = skeleton.default + 0.3 * rng.standard_normal(m)
+    values[~skeleton.fixed] = np.clip(values, skeleton.low, skeleton.high)[~skeleton.fixed]
+    rates, accelerations = rng.standard_normal(m), 5.0 * rng.standard_normal(m)
+    free = dynamics.solve(values, rates, accelerations)
+    force, moment = dynamics.external(free, "pelvis")
+    point = np.array([0.3, 0.0, -0.1])
+    free_moment = moment - np.cross(point, force)
+    residual = dynamics.solve(values, rates, accelerations, [Wrench("calcn_r", force, point, free_moment)])
+    np.testing.assert_allclose(residual[dynamics.root], 0.0, atol=1e-7)
+
+
+def test_standing_weighs_on_the_ground(dynamics: InverseDynamics) -> None:
+    still = np.zeros(len(dynamics.skeleton.coordinates))
+    force, moment = dynamics.external(dynamics.solve(dynamics.skeleton.default, still, still), "pelvis")
+    np.testing.assert_allclose(force, [0.0, 70.0 * GRAVITY_MPS2, 0.0], atol=0.01)
+    center = dynamics.skeleton.mass_center()
+    np.testing.assert_allclose(moment, np.cross(center, force), atol=0.01)
+
+
+@given(coefficients=st.lists(st.floats(-5.0, 5.0), min_size=3, max_size=3), window=st.floats(0.02, 0.4))
+def test_filter_is_exact_for_parabolas_at_its_delay(coefficients: list[float], window: float) -> None:
+    polynomial = np.polynomial.Polynomial(coefficients)
+    slope, curvature = polynomial.deriv(), polynomial.deriv(2)
+    causal = CausalDerivatives(window)
+    causal.start(0.01)
+    for k in range(60):
+        time_s = 0.01 * k
+        motion = causal.update(np.array([polynomial(time_s), curvature(time_s)]), gap=False)
+        assert motion.complete == (k + 1 >= causal.frames)
+        if motion.complete:
+            at = time_s - causal.delay_s
+            np.testing.assert_allclose(motion.values[0], polynomial(at), atol=1e-9)
+            np.testing.assert_allclose(motion.rates[0], slope(at), atol=1e-7)
+            np.testing.assert_allclose(motion.accelerations[0], curvature(at), atol=1e-5)
+            np.testing.assert_allclose(causal.averaged(slice(1, 2)), curvature(at), atol=1e-9)
+    assert causal.delay_s == pytest.approx(0.5 * window, abs=0.0101)
+
+
+def test_measured_and_differentiated_accelerations_are_averaged_alike() -> None:
+    causal = CausalDerivatives(0.16)
+    causal.start(0.01)
+    for k in range(100):
+        t = 0.01 * k
+        # differences of the position between frames, as an ideal accelerometer has them
+        second = (np.sin(9.0 * (t + 0.01)) - 2.0 * np.sin(9.0 * t) + np.sin(9.0 * (t - 0.01))) / 1e-4
+        motion = causal.update(np.array([np.sin(9.0 * t), second]), gap=False)
+    np.testing.assert_allclose(motion.accelerations[0], causal.averaged(slice(1, 2))[0], atol=1e-6)
+
+
+@given(heading=st.floats(-3.0, 3.0), seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_acceleration_in_the_common_world_whatever_the_mounting(heading: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mounting = quat_from_rotvec(rng.standard_normal(3))
+    tracker = PelvisAcceleration()
+    errors = []
+    for k in range(1500):
+        t = 0.01 * k
+        body = quat_multiply(
+            quat_about_z(0.1 * np.sin(3.0 * t)),
+            quat_from_rotvec([0.06 * np.sin(6.0 * t), 0.05 * np.sin(11.0 * t), 0.0]),
+        )
+        truth = np.array([2.0 * np.sin(12.0 * t), 1.5 * np.cos(6.0 * t), 3.0 * np.sin(12.5 * t)])
+        own = quat_multiply(quat_multiply(quat_about_z(heading), body), mounting)
+        gravity = np.array([0.0, 0.0, GRAVITY_MPS2])
+        felt = quat_rotate(quat_conjugate(own), quat_rotate(quat_about_z(heading), truth) + gravity)
+        found = tracker.update(t, 0.01 if k else 0.0, felt, own, body)
+        if k > 500:
+            errors.append(found - truth)
+    assert np.abs(errors).max() < 0.25  # the slow mean takes a little of the strides themselves
+
+
+def test_contacts_of_a_known_walk() -> None:
+    """Feet that swing for 40 % of a stride: contacts to 20 ms, and the load passes from the old to the new foot."""
+    contact = ContactTracker()
+    stride, swing = 1.1, 0.4
+
+    def speed(t: float, side: int) -> float:
+        """Foot 0 swings in the last 40 % of its stride, foot 1 half a stride later."""
+        phase = (t / stride + 0.5 * side) % 1.0 - (1.0 - swing)
+        return 4.0 * np.sin(np.pi * phase / swing) if phase > 0.0 else 0.0
+
+    down, truth, transfers = [], [], []
+    for k in range(600):
+        t = 0.01 * k
+        contact.update(t, np.array([[speed(t, 0)] * 2, [speed(t, 1)] * 2]))
+        if t < 3.0:
+            continue
+        at = t - 0.05
+        down.append(contact.down(at))
+        truth.append(tuple((at / stride + 0.5 * side) % 1.0 < 1.0 - swing for side in (0, 1)))
+        if (found := contact.transfer(at)) is not None:
+            transfers.append((at, *found))
+    wrong = np.array(down) != np.array(truth)
+    assert wrong.mean() < 0.06
+    assert transfers
+    for at, side, fraction in transfers:
+        assert 0.0 <= fraction < 1.0
+        since = (at / stride + 0.5 * side) % 1.0  # of the foot that struck last
+        assert since < 0.15 or since > 0.95
+
+
+def test_standing_on_both_feet_shares_the_weight() -> None:
+    model = build_default_model(1.75, 70.0)
+    dynamics = InverseDynamics(Skeleton(model))
+    soles = sole_points(model, "calcn_r", "calcn_l")
+    predictor = GroundPredictor(dynamics, "pelvis", soles, ["tibia_r", "tibia_l"])
+    contact = ContactTracker()
+    contact.update(0.0, np.zeros((2, 2)))
+    still = np.zeros(len(dynamics.skeleton.coordinates))
+    found = predictor.predict(0.0, dynamics.solve(dynamics.skeleton.default, still, still), contact)
+    np.testing.assert_allclose(found.share, 0.5, atol=1e-6)
+    np.testing.assert_allclose(found.force[:, 1], 35.0 * GRAVITY_MPS2, atol=0.01)
+    # under the soles, ahead of the ankle and behind the ball
+    for point, sole in zip(found.point, soles, strict=True):
+        heel, ball = dynamics.skeleton.stations(sole.body, sole.points)
+        assert heel[0] < point[0] < ball[0]
+        assert point[1] == 0.0
+    assert 0.0 < found.confidence < 0.7
