@@ -5,6 +5,7 @@ from gait_twin.twin.dynamics import InverseDynamics, Wrench
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
+from gait_twin.twin.scaling import scale_by_lengths, scale_by_markers, scale_by_setup
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.storage import MarkerTable, Table, read_markers, read_table, write_table
@@ -33,5 +34,8 @@ __all__ = [
     "read_markers",
     "read_table",
     "robot_description",
+    "scale_by_lengths",
+    "scale_by_markers",
+    "scale_by_setup",
     "write_table",
 ]

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.twin import anthropometry as body
+from gait_twin.twin.marker_set import add_markers
 from gait_twin.twin.opensim_api import opensim
 
 FloatArray = NDArray[np.float64]
@@ -26,6 +27,7 @@ def build_default_model(height_m: float, mass_kg: float) -> opensim.Model:
     (gait2392 counts it negative), hip flexion, ankle dorsiflexion, hip adduction and internal rotation
     are positive on both sides. The tibia turns and
     slides with knee flexion, as published. Subtalar and toe joints are locked by default.
+    Markers are those of `marker_set`.
 
     With every coordinate at its default all body axes align with ground (x forward, y up, z right), the
     pelvis' origin is the midpoint of the anterior superior iliac spines, the feet stand flat on y = 0 and
@@ -93,6 +95,8 @@ class _Builder:
         )
         for side, sign in (("r", 1.0), ("l", -1.0)):
             self.leg(side, sign, hip * [1.0, 1.0, sign])
+        self.model.finalizeConnections()
+        add_markers(self.model, h)
         self.model.finalizeConnections()
         return self.model
 
