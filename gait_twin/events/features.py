@@ -185,30 +185,31 @@ class FootFeatures:
 @njit(cache=True)
 def _cells(state, total, time_s, samples, step, times, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Mean of the polyline through the samples over each cell of `step`; returns the number of finished cells."""
-    count = 0
+    count, columns = 0, samples.shape[1]
     for i in range(len(time_s)):
         t1 = time_s[i]
-        if math.isnan(state[0]):
-            state[0], state[1] = t1, t1 + step
-            state[2:] = samples[i]
-            total[:] = 0.0
-            continue
-        t0 = state[0]
-        start = t0
+        start = t0 = state[0]
+        if math.isnan(t0):
+            state[1] = t1 + step
+            for c in range(columns):
+                total[c] = 0.0
+            start = t1
         while start < t1:
             end = min(t1, state[1])
             middle = (0.5 * (start + end) - t0) / (t1 - t0)
-            for c in range(samples.shape[1]):
+            for c in range(columns):
                 total[c] += (end - start) * ((1.0 - middle) * state[2 + c] + middle * samples[i, c])
             if end == state[1]:
                 times[count] = end - 0.5 * step
-                out[count] = total / step
-                total[:] = 0.0
+                for c in range(columns):
+                    out[count, c] = total[c] / step
+                    total[c] = 0.0
                 count += 1
                 state[1] += step
             start = end
         state[0] = t1
-        state[2:] = samples[i]
+        for c in range(columns):
+            state[2 + c] = samples[i, c]
     return count
 
 

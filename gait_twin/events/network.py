@@ -30,8 +30,8 @@ DILATIONS = (1, 4, 12)
 SPAN = 1 + (KERNEL - 1) * sum(DILATIONS)
 """Steps that one output depends on."""
 
-FIRST_LAG, LAST_LAG = -3, 12
-"""Steps since an event that a head tells apart: from 30 ms before it to 120 ms after it."""
+FIRST_LAG, LAST_LAG = -3, 15
+"""Steps since an event that a head tells apart: from 30 ms before it to 150 ms after it."""
 LAGS = LAST_LAG - FIRST_LAG + 1
 HEEL_STRIKE = slice(0, LAGS + 1)
 """Logits of the lags since a heel strike, and last of "none within them"."""
@@ -111,17 +111,20 @@ class Weights:
 
 
 @njit(cache=True)
-def _convolve(ring, at, dilation, kernel, bias, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    out[:] = bias
-    size = len(ring)
-    for j in range(len(kernel)):
-        past = ring[(at - j * dilation) % size]
-        for c in range(len(past)):
-            x = past[c]
+def _convolve(rings, foot, at, dilation, kernel, bias, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Rectified convolution of one foot's past, which ends with step `at`."""
+    size = rings.shape[1]
+    for k in range(len(out)):
+        out[k] = bias[k]
+    for j in range(kernel.shape[0]):
+        row = (at - j * dilation) % size
+        for c in range(kernel.shape[1]):
+            x = rings[foot, row, c]
             if x != 0.0:
-                weights = kernel[j, c]
                 for k in range(len(out)):
-                    out[k] += x * weights[k]
+                    out[k] += x * kernel[j, c, k]
+    for k in range(len(out)):
+        out[k] = max(out[k], np.float32(0.0))
 
 
 @njit(cache=True)
@@ -131,16 +134,19 @@ def _steps(at, x, r0, r1, r2, k0, k1, k2, b0, b1, b2, head, head_bias, out):  # 
     y = np.empty(len(b0), np.float32)
     for i in range(len(x)):
         for f in range(feet):
-            for g in range(2):
-                source = f if g == 0 else 1 - f
-                if source < feet:
-                    r0[f, at % r0.shape[1], g * channels : (g + 1) * channels] = x[i, source]
-            _convolve(r0[f], at, 1, k0, b0, y)
-            r1[f, at % r1.shape[1]] = np.maximum(y, np.float32(0.0))
-            _convolve(r1[f], at, 4, k1, b1, y)
-            r2[f, at % r2.shape[1]] = np.maximum(y, np.float32(0.0))
-            _convolve(r2[f], at, 12, k2, b2, y)
-            out[i, f] = head_bias
+            for c in range(channels):
+                r0[f, at % r0.shape[1], c] = x[i, f, c]
+                if feet == 2:
+                    r0[f, at % r0.shape[1], channels + c] = x[i, 1 - f, c]
+            _convolve(r0, f, at, DILATIONS[0], k0, b0, y)
+            for c in range(len(y)):
+                r1[f, at % r1.shape[1], c] = y[c]
+            _convolve(r1, f, at, DILATIONS[1], k1, b1, y)
+            for c in range(len(y)):
+                r2[f, at % r2.shape[1], c] = y[c]
+            _convolve(r2, f, at, DILATIONS[2], k2, b2, y)
+            for k in range(len(head_bias)):
+                out[i, f, k] = head_bias[k]
             for c in range(len(y)):
                 if y[c] > 0.0:
                     for k in range(len(head_bias)):

@@ -77,7 +77,7 @@ class Found:
 class EventPicker:
     """Picks one kind of event out of a head's outputs.
 
-    At every step the head gives the probabilities that the event lies 3 steps ahead, 2, …, 12 steps back, or
+    At every step the head gives the probabilities that the event lies 3 steps ahead, 2, …, 15 steps back, or
     in none of these. An event is given out when those of at least the look-ahead together pass a threshold: the
     instant is then the mean of the distribution. So no step has to be waited for to see a peak decline.
 
@@ -88,7 +88,7 @@ class EventPicker:
     step_s
         Interval of the steps, s.
     look_ahead_s
-        How long after an event it may be judged, s; the network can look back 120 ms at most.
+        How long after an event it may be judged, s; the network can look back 130 ms at most.
     threshold
         Probability from which it is given out.
     """
@@ -219,7 +219,7 @@ class NeuralDetector:
         steps = steps.reshape(len(time_s), len(self._feet), 6)
         # The frame with which each step became known
         known = np.minimum(np.searchsorted(frames.time_s, time_s + 0.5 * self._lag_s - 1e-9), len(frames) - 1)
-        outputs = np.empty((len(time_s), 0, TIMES.stop), np.float32)
+        outputs = np.empty((len(time_s), len(self._feet), TIMES.stop), np.float32)
         if self._feet and len(time_s):
             features = [f.update(steps[:, i, :3], steps[:, i, 3:]) for i, f in enumerate(self._features)]
             outputs = self._stream.update(np.stack(features, axis=1))

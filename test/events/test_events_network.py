@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.events.features import CHANNELS, FootFeatures, Resampler
-from gait_twin.events.network import INPUTS, KERNEL, OUTPUTS, SPAN, WIDTH, NetworkStream, Weights
+from gait_twin.events.network import FIRST_LAG, INPUTS, KERNEL, LAGS, LAST_LAG, OUTPUTS, SPAN, WIDTH, NetworkStream, Weights
 from gait_twin.events.neural import EventPicker, NeuralDetector, calibrated
 from gait_twin.events.training.augmentation import augmented, features, mirrored, targets
 from gait_twin.events.training.walks import Walk, fidgeting, splits, virtual
@@ -282,11 +282,11 @@ def test_confidence_is_a_probability():
 
 def test_picker_reads_a_distribution():
     out = np.full((60, OUTPUTS), -9.0, np.float32)
-    out[:, 16] = 0.0  # "none" but around an event at step 20
+    out[:, LAGS] = 0.0  # "none" but around an event at step 20
     for row in range(60):
         lag = row - 20
-        if -3 <= lag <= 12:
-            out[row, 16], out[row, lag + 3] = -9.0, 3.0
+        if FIRST_LAG <= lag <= LAST_LAG:
+            out[row, LAGS], out[row, lag - FIRST_LAG] = -9.0, 3.0
     for look_ahead_s in (0.0, 0.04, 0.08):
         found = EventPicker(EventKind.HEEL_STRIKE, 0.01, look_ahead_s).update(np.arange(60) * 0.01, out)
         assert len(found) == 1
