@@ -25,7 +25,7 @@ from rich.table import Table
 from scipy.spatial.transform import Rotation
 from scoring import event_scores, matched
 
-from gait_twin.events import EventDetector
+from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.events.network import Weights
 from gait_twin.events.neural import NeuralDetector
 from gait_twin.events.training.walks import fidgeting, frames_of, splits, trials, virtual
@@ -275,7 +275,10 @@ def main() -> None:
     def network(look_ahead_s: float = 0.05) -> Make:
         return lambda: NeuralDetector(look_ahead_s, weights=weights)
 
-    makers: dict[str, Make] = {"classical": EventDetector, "network": network()}
+    makers: dict[str, Make] = {
+        "classical": lambda: EventDetector(DetectorSettings(detector="classical")),
+        "network": network(),
+    }
     made = table(f"foot_healthy_10m, {args.part} subjects {splits()[args.part]}: events")
     main_rows = {who: scores(held, make) for who, make in makers.items()}
     results["events"] = {who: add(made, who, row) for who, row in main_rows.items()}

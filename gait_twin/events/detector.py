@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gait_twin.events.classical import ClassicalDetector
@@ -9,12 +11,23 @@ from gait_twin.events.phase import PhasePredictor
 from gait_twin.events.settings import DetectorSettings
 from gait_twin.recording import BodyFrames, GaitEvent, GaitPhase, Side, SlotStatus
 
+if TYPE_CHECKING:
+    from gait_twin.events.neural import NeuralDetector
+
+
+def _network(settings: DetectorSettings) -> NeuralDetector:
+    # Compiled code is loaded by those who use it alone
+    from gait_twin.events.neural import NeuralDetector
+
+    return NeuralDetector(settings.look_ahead_s, settings.max_stride_s)
+
 
 class EventDetector:
     """Finds heel strikes and toe-offs of each foot that wears a sensor, and predicts its phase.
 
-    Each foot (`calcn_l`, `calcn_r`) has its own detector; a foot without a sensor has no events and its
-    phase says `walking=False`. What comes out does not depend on how frames are cut into blocks.
+    The feet are `calcn_l` and `calcn_r`. The learned network or the classical detector does the work, as set; a foot
+    without a sensor has no events and its phase says `walking=False`. What comes out does not depend on how frames
+    are cut into blocks.
 
     Parameters
     ----------
@@ -24,6 +37,7 @@ class EventDetector:
 
     def __init__(self, settings: DetectorSettings | None = None) -> None:
         self._settings = settings or DetectorSettings()
+        self._network = _network(self._settings) if self._settings.detector == "network" else None
         self._held: BodyFrames | None = None
         self._feet: dict[Side, ClassicalDetector] = {}
         self._phases = {side: PhasePredictor(side, self._settings) for side in Side}
@@ -44,6 +58,8 @@ class EventDetector:
             Left and right of each frame; the very first frame's come with the second, which tells the
             sampling interval.
         """
+        if self._network is not None:
+            return self._network.update(frames)
         if self._held is not None:
             frames, self._held = BodyFrames.joined([self._held, frames]), None
         if not self._feet:
@@ -74,6 +90,8 @@ class EventDetector:
 
     def flush(self) -> tuple[list[GaitEvent], list[GaitPhase]]:
         """End of the stream: what is left, which is nothing but for a stream of one frame."""
+        if self._network is not None:
+            return self._network.flush()
         frames, self._held = self._held, None
         if frames is None:
             return [], []

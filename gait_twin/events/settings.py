@@ -9,8 +9,22 @@ from gait_twin.settings import check, setting
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """What the detector may assume; the defaults were chosen on half of the subjects (docs)."""
+    """What the detector may assume; the classical one's defaults were chosen on half of the subjects (docs).
 
+    The network heeds `look_ahead_s` and `max_stride_s` alone: it has learned the rest.
+    """
+
+    detector: str = setting(
+        "classical",
+        "Which detector: network (learned), or classical (thresholds on the pitch rate).",
+        choices=("network", "classical"),
+    )
+    look_ahead_s: float = setting(
+        0.05,
+        "Network: how long after an event it is judged, s: more waits longer and places it better.",
+        low=0.0,
+        high=0.1,
+    )
     cutoff_hz: float = setting(12.0, "Cutoff of the low-pass filter on angular rate, Hz.", low=4.0, high=20.0)
     swing_min_radps: float = setting(
         1.2, "A foot that never turns toes-up faster than this is not swinging, rad/s.", low=0.3, high=5.0

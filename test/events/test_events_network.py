@@ -12,8 +12,20 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
+from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.events.features import CHANNELS, FootFeatures, Resampler
-from gait_twin.events.network import FIRST_LAG, INPUTS, KERNEL, LAGS, LAST_LAG, OUTPUTS, SPAN, WIDTH, NetworkStream, Weights
+from gait_twin.events.network import (
+    FIRST_LAG,
+    INPUTS,
+    KERNEL,
+    LAGS,
+    LAST_LAG,
+    OUTPUTS,
+    SPAN,
+    WIDTH,
+    NetworkStream,
+    Weights,
+)
 from gait_twin.events.neural import EventPicker, NeuralDetector, calibrated
 from gait_twin.events.training.augmentation import augmented, features, mirrored, targets
 from gait_twin.events.training.walks import Walk, fidgeting, splits, virtual
@@ -341,3 +353,28 @@ def test_targets_of_a_known_walk():
     assert np.exp(made["times"][230, 0, :3]) == pytest.approx([1.0, 0.6, 0.4], abs=1e-3)
     assert not made["phase"][20, 0].any()
     assert np.isnan(made["phase"][450, 0]).all()
+
+
+# --- behind the detector's interface ---
+
+
+@pytest.mark.parametrize("detector", ["network", "classical"])
+def test_either_detector_behind_one_interface(walk, detector):
+    events, phases = EventDetector(DetectorSettings(detector=detector)).update(frames_of(walk))
+    assert len(phases) == 2 * len(walk.time_s)
+    for side in Side:
+        near, labels, _ = hits(walk, events, side, EventKind.HEEL_STRIKE)
+        assert near >= labels - 2
+
+
+def test_look_ahead_is_a_setting(walk):
+    late = {}
+    for look_ahead_s in (0.02, 0.08):
+        settings = DetectorSettings(detector="network", look_ahead_s=look_ahead_s)
+        events, _ = EventDetector(settings).update(frames_of(walk))
+        late[look_ahead_s] = np.median([e.delay_s for e in events])
+    assert late[0.08] - late[0.02] == pytest.approx(0.06, abs=0.02)
+    with pytest.raises(InputError, match="look_ahead_s"):
+        DetectorSettings(look_ahead_s=0.5)
+    with pytest.raises(InputError, match="choose one of network, classical"):
+        DetectorSettings(detector="magic")
