@@ -95,6 +95,10 @@ class Diagnostics:
             if now_ns:
                 to.delays_s.append((now_ns - stamp_ns) / 1e9)
 
+    def tell(self) -> None:
+        """Publish now: something happened that cannot wait for the next second."""
+        self._tell()
+
     def _tell(self) -> None:
         now_s, cpu_s = time.monotonic(), time.process_time()
         elapsed_s = max(now_s - self._last_s, 1e-3)

@@ -62,6 +62,7 @@ class SensorHubNode(GaitNode):
         self._newest_ns = 0
         self._again = False
         self._said: set[str] = set()
+        self._faulty: set[str] = set()
         self._frames = self.publisher(BODY_IMUS)
         self._data = {segment: self.publisher(imu_data(segment)) for segment in self._segments}
         self._listened: list[str] = []
@@ -117,6 +118,7 @@ class SensorHubNode(GaitNode):
         if self._again or len(self._fresh) == len(self._segments):
             self._push()
             self._publish(self._hub.poll())
+            self._tell_faults()
             self.progress.handled(self._newest_ns)
 
     def _push(self) -> None:
@@ -164,6 +166,17 @@ class SensorHubNode(GaitNode):
         self._hub = SensorHub(self._segments, self._settings)
         self._base = None
         self._said.clear()
+
+    def _tell_faults(self) -> None:
+        """A sensor that is not in order any more, or again, is told at once."""
+        faults = self._hub.faults
+        if faults.keys() != self._faulty:
+            for segment in faults.keys() - self._faulty:
+                self.get_logger().error(faults[segment])
+            for segment in self._faulty - faults.keys():
+                self.get_logger().info(f"{segment} is in order again.")
+            self._faulty = set(faults)
+            self.diagnostics.tell()
 
     def _say_calibration(self) -> None:
         for notice in self._hub.calibration.notices:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,12 +66,20 @@ class SensorHub:
     @property
     def calibration(self) -> Calibration:
         """What the calibration found so far, with sentences for a person."""
-        return self._calibrator.calibration
+        found = self._calibrator.calibration
+        now, ever = self.faults, [fault for stream in self._streams.values() for fault in stream.health.past]
+        over = (f"For a while: {fault}" for fault in ever if fault not in now.values())
+        return replace(found, notices=(*now.values(), *over, *found.notices))
 
     @property
     def reports(self) -> dict[str, StreamReport]:
         """Counters of each segment's stream."""
         return {name: stream.report for name, stream in self._streams.items()}
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """A sentence on each segment whose sensor is not in order now; its slots are invalid."""
+        return {name: stream.health.fault for name, stream in self._streams.items() if stream.health.fault}
 
     def push(
         self,

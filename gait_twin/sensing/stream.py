@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
 from gait_twin.recording import SlotStatus
+from gait_twin.sensing.health import SensorHealth
 from gait_twin.sensing.orientation import LONG_INTERVAL, OrientationFilter, angular_rate, differences
 from gait_twin.sensing.resampling import (
     ACC,
@@ -48,6 +49,8 @@ class StreamReport:
         Samples left out because a time, acceleration or angular rate was NaN or impossible.
     duplicate, disordered
         Samples left out because their time was already there, or had been passed.
+    faulty
+        Samples left out because the sensor was not in order (`SensorHealth`).
     off_clock
         Samples left out because their time stamps do not fit the other sensors' clock.
     late
@@ -64,6 +67,7 @@ class StreamReport:
     invalid: int = 0
     duplicate: int = 0
     disordered: int = 0
+    faulty: int = 0
     off_clock: int = 0
     late: int = 0
     gaps: int = 0
@@ -81,6 +85,7 @@ class SensorStream:
     def __init__(self, segment: str, settings: HubSettings) -> None:
         self.segment = segment
         self.report = StreamReport()
+        self.health = SensorHealth(segment, settings)
         self.last_time_s: float | None = None
         self._from_device = False
         self._quat_seen = False
@@ -141,6 +146,8 @@ class SensorStream:
             self._pending.clear()
             good = self._sane(rows)
             self.report.invalid += len(rows) - int(np.count_nonzero(good))
+            if not good.all():
+                self.health.refused(rows[~good, TIME])
             self._waiting = np.vstack([self._waiting, rows[good]])
         if self.astray or not len(self._waiting):
             return
@@ -297,6 +304,11 @@ class SensorStream:
         else:
             saturated |= (np.abs(rows[:, GYR]) >= settings.gyr_range_radps).any(axis=1)
         status |= np.where(saturated, int(SlotStatus.SATURATED), 0)
+        faulty = ~self.health.judge(rows[:, :7])
+        if faulty.any():
+            # the orientation filter has seen them, for it must know all that happened; nobody else shall
+            self.report.faulty += int(np.count_nonzero(faulty))
+            out[faulty, 1:7] = np.nan
         out[:, STATUS] = status
         out[:, LIMIT] = LONG_INTERVAL * self._period_s
         self.report.gaps += int(np.count_nonzero(intervals > LONG_INTERVAL * self._period_s))
