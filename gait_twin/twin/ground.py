@@ -10,8 +10,10 @@ estimates, none of which needs a plate, are put together:
 * In double support the load passes to the foot in front along a cubic in time, averaged with the share for
   which the feet's two centres of pressure balance the body's (the zero moment point; Dijkstra and
   Gutierrez-Farewik 2015, J Biomech 48:3776-3781).
-* Each foot's force points to a spot above the mass centre (the virtual pivot point; Maus et al. 2010, Nat
-  Commun 1:70). The horizontal forces are the mean of this direction's and Newton's.
+* Seen from the side, each foot's force points to a spot above the mass centre (the virtual pivot point; Maus
+  et al. 2010, Nat Commun 1:70); the fore-aft forces are the mean of this direction's and Newton's. Seen from
+  behind, it is the sum of both that points to the mass centre, mixed with Newton's likewise, and the feet share
+  it as they share the weight.
 
 Every constant was chosen on the first half of one recorded walk of one person; see docs/twin.md.
 """
@@ -34,7 +36,8 @@ FloatArray = NDArray[np.float64]
 PIVOT = 0.30
 """Height of the virtual pivot above the mass centre, fraction of the mass centre's height."""
 AIM_SHARE = 0.5
-"""Weight of that direction in the horizontal force; the rest is Newton's."""
+LATERAL_AIM_SHARE = 0.7
+"""Weight of the direction in the fore-aft and in the lateral force; the rest is Newton's."""
 PRESSURE_MIDDLE, PRESSURE_REACH = 0.27, 0.52
 """Middle of the centre of pressure's way ahead of the ankle, and half its length, in heel-to-ball lengths."""
 ROLL_MIDDLE_RAD, ROLL_WIDTH_RAD = np.radians(3.0), np.radians(9.0)
@@ -164,11 +167,7 @@ class GroundPredictor:
         shift = EULER_SHARE * alone * (forward @ (under - share @ point))
         point = self._on_sole(point + shift[:, None] * forward, forward)
 
-        pivot = np.array([center[0], ground_m + (1.0 + PIVOT) * (center[1] - ground_m), center[2]])
-        arm = pivot - point
-        each = (share * max(force[1], 0.0) / np.maximum(arm[:, 1], 0.1))[:, None] * arm
-        rest = np.where(self._known, force - each.sum(axis=0), 0.0)
-        each += (1.0 - AIM_SHARE) * share[:, None] * rest
+        each = self._aimed(force, center, point, share, forward, ground_m)
         left = np.where(self._known, force - each.sum(axis=0), 0.0)
         turn = moment - cross(center, force) - cross(point - center, each).sum(axis=0)
         confidence = 1.0 / (1.0 + (np.linalg.norm(left) / (RESIDUAL * self._weight_n)) ** 2)
@@ -176,12 +175,38 @@ class GroundPredictor:
             confidence *= DOUBLE_SUPPORT_CONFIDENCE
         return Reactions(each, point, share, left, np.where(self._rolls, turn, 0.0), float(confidence))
 
+    def _aimed(
+        self,
+        force: FloatArray,
+        center: FloatArray,
+        point: FloatArray,
+        share: FloatArray,
+        forward: FloatArray,
+        ground_m: float,
+    ) -> FloatArray:
+        """(2, 3) forces of the feet, between where they aim at and what Newton asks for in sum."""
+        vertical = share * max(force[1], 0.0)
+        height = max(center[1] - ground_m, 0.1)
+        arm = center - point
+        ahead, aside = _axes(forward)
+        fore = vertical / ((1.0 + PIVOT) * height) * (arm @ ahead)
+        if self._tells(ahead):
+            fore += (1.0 - AIM_SHARE) * share * (force @ ahead - fore.sum())
+        across = float(vertical / height @ (arm @ aside))
+        if self._tells(aside):
+            across += (1.0 - LATERAL_AIM_SHARE) * (float(force @ aside) * share.sum() - across)
+        up = np.array([0.0, 1.0, 0.0])
+        return np.outer(fore, ahead) + np.outer(share * across, aside) + np.outer(vertical, up)
+
+    def _tells(self, direction: FloatArray) -> bool:
+        """Whether the model's joint to ground knows forces along a level direction."""
+        return bool(self._known[np.abs(direction) > 0.2].all())
+
     def _upright(
         self, time_s: float, down: tuple[bool, bool], point: FloatArray, forward: FloatArray, balance: FloatArray
     ) -> FloatArray:
         """The balance point less its lasting distance from the standing foot's pressure, ahead and aside."""
-        x, _, z = forward.sum(axis=0) / max(float(np.linalg.norm(forward.sum(axis=0))), 1e-6)
-        axes = np.array([[x, 0.0, z], [-z, 0.0, x]])
+        axes = _axes(forward)
         elapsed_s = time_s - self._time_s if time_s - self._time_s < GAP_S else 0.0
         self._time_s = time_s
         if down[0] != down[1]:
@@ -242,3 +267,9 @@ class GroundPredictor:
             weight = BALANCE_SHARE * (1.0 - (2.0 * x - 1.0) ** 4)
             second = weight * second + (1.0 - weight) * cubic
         return np.array([1.0 - second, second])
+
+
+def _axes(forward: FloatArray) -> FloatArray:
+    """(2, 3) level directions ahead and aside, between where both feet point."""
+    x, _, z = forward.sum(axis=0) / max(float(np.linalg.norm(forward.sum(axis=0))), 1e-6)
+    return np.array([[x, 0.0, z], [-z, 0.0, x]])

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, BodyFrames, Side, SlotStatus, TwinState
-from gait_twin.recording.axes import OPENSIM_TO_ROS_QUAT_WXYZ, quat_about_z, quat_multiply, quat_rotate
+from gait_twin.recording.axes import (
+    OPENSIM_TO_ROS_QUAT_WXYZ,
+    opensim_to_ros,
+    quat_about_z,
+    quat_conjugate,
+    quat_multiply,
+    quat_rotate,
+)
 from gait_twin.simulation import WalkSettings, simulate
 from gait_twin.twin import Skeleton, Twin, TwinSettings, build_default_model, make_model
 
@@ -30,7 +37,90 @@ def frames_of(skeleton: Skeleton, time_s: np.ndarray, poses: np.ndarray) -> Body
     quats = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, quats)
     zero = np.zeros((*quats.shape[:2], 3))
     status = np.full(quats.shape[:2], GOOD, dtype=np.uint8)
-    return BodyFrames(SEGMENTS, np.asarray(time_s), zero, zero, quats, quats, status)
+    return BodyFrames(
+        SEGMENTS, np.asarray(time_s), specific_force(skeleton, time_s, poses, quats), zero, quats, quats, status
+    )
+
+
+def specific_force(skeleton: Skeleton, time_s: np.ndarray, poses: np.ndarray, quats: np.ndarray) -> np.ndarray:
+    """(n, k, 3) what ideal accelerometers would feel; only the pelvis' one moves."""
+    sacrum = []
+    for pose in poses:
+        skeleton.set(pose)
+        sacrum.append(skeleton.stations("pelvis", [TwinSettings().pelvis_sensor_m])[0])
+    place = opensim_to_ros(np.array(sacrum))
+    felt = np.zeros((*quats.shape[:2], 3))
+    felt[:, 0] = np.gradient(np.gradient(place, time_s, axis=0), time_s, axis=0)
+    felt[:, :, 2] += 9.80665
+    return quat_rotate(quat_conjugate(quats), felt)
+
+
+def test_forces_of_a_walk_carry_the_body(walk: Walk) -> None:
+    """Over whole strides the ground carries the weight, one foot at a time, and says how far to trust it."""
+    frames, _ = walk
+    twin = new_twin()
+    states = twin.update(frames)
+    known = [s for s in states if s.ground is not None]
+    assert len(known) > 0.9 * len(states)
+    assert known[0].moment_delay_s == pytest.approx(0.08)
+    force = np.array([s.ground.force_n for s in known])
+    time_s = np.array([s.ground.time_s for s in known])
+    np.testing.assert_allclose(time_s, [s.time_s - s.moment_delay_s for s in known])
+    weight = 70.0 * 9.80665
+    steady = (time_s > 4.0) & (time_s < 11.0)
+    assert force[steady].sum(axis=1)[:, 2].mean() == pytest.approx(weight, rel=0.03)
+    assert np.abs(force[steady].sum(axis=1)[:, :2].mean(axis=0)).max() < 0.03 * weight
+    assert force[..., 2].min() >= 0.0
+    single = (force[steady][..., 2] == 0.0).any(axis=1)
+    assert 0.6 < single.mean() < 0.9  # double support takes some 25 % of a stride
+    confidence = np.array([s.ground.confidence for s in known])
+    assert (confidence >= 0.0).all()
+    assert (confidence <= 1.0).all()
+    assert confidence[steady][single].mean() > confidence[steady][~single].mean()
+    ankle = [s.moments[s.coordinates.index("ankle_angle_r")] for s in known]
+    assert -3.2 < np.min(np.array(ankle)[steady]) / 70.0 < -0.8  # N m/kg, plantarflexion
+    for state in known:
+        pressure = state.ground.center_of_pressure_m
+        assert (np.isnan(pressure).all(axis=1) == (state.ground.force_n[:, 2] == 0.0)).all()
+
+
+@pytest.mark.parametrize("lost", ["tibia_r", "femur_l", "pelvis"])
+def test_without_a_leg_there_are_no_forces_but_velocities(walk: Walk, lost: str) -> None:
+    frames, _ = walk
+    states = new_twin().update(without(frames[300:500], lost, slice(100, None)))
+    assert states[90].ground is not None
+    assert np.isfinite(states[90].moments[states[90].coordinates.index("knee_angle_r")])
+    for state in states[102:]:
+        assert np.isfinite(state.velocities).all()
+        if lost != "pelvis":
+            assert state.ground is None
+            assert np.isnan(state.moments).all()
+
+
+def test_a_trunk_without_a_sensor_stays_upright(walk: Walk) -> None:
+    frames = walk[0][300:600]
+    keep = [i for i, s in enumerate(frames.segments) if s != "torso"]
+    segments = tuple(frames.segments[i] for i in keep)
+    legs = BodyFrames(
+        segments,
+        frames.time_s,
+        frames.acc_mps2[:, keep],
+        frames.gyr_radps[:, keep],
+        frames.quat_wxyz[:, keep],
+        frames.body_quat_wxyz[:, keep],
+        frames.status[:, keep],
+    )
+    twin = Twin(build_default_model(1.75, 70.0), segments, TwinSettings())
+    all_on = new_twin().update(frames)
+    lumbar = [i for i, name in enumerate(twin.coordinates) if name.startswith("lumbar")]
+    rest = [i for i in range(len(twin.coordinates)) if i not in lumbar]
+    for state, full in list(zip(twin.update(legs), all_on, strict=True))[100::20]:
+        up = quat_rotate(twin.body_poses(state)["torso"][1], [0.0, 1.0, 0.0])
+        np.testing.assert_allclose(up, [0.0, 0.0, 1.0], atol=1e-3)
+        # nothing that is measured moves by it
+        np.testing.assert_allclose(state.positions[rest], full.positions[rest], atol=2e-4)
+        assert state.ground is None or np.isnan(state.moments[lumbar]).all()
+        assert len(state.residuals_rad) == len(segments)
 
 
 def without(frames: BodyFrames, segment: str, rows: slice) -> BodyFrames:
@@ -133,6 +223,11 @@ def test_blocks_of_any_size_give_the_same_states(walk: Walk, cuts: list[int], lo
     for a, b in zip(whole, pieces, strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
         np.testing.assert_array_equal(a.velocities, b.velocities)
+        np.testing.assert_array_equal(a.moments, b.moments)
+        assert (a.ground is None) == (b.ground is None)
+        if a.ground is not None and b.ground is not None:
+            np.testing.assert_array_equal(a.ground.force_n, b.ground.force_n)
+            np.testing.assert_array_equal(a.ground.center_of_pressure_m, b.ground.center_of_pressure_m)
         assert (a.quality, a.message, a.stance_side) == (b.quality, b.message, b.stance_side)
 
 
