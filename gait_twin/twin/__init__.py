@@ -2,6 +2,7 @@
 
 from gait_twin.twin.default_model import build_default_model
 from gait_twin.twin.dynamics import InverseDynamics, Wrench
+from gait_twin.twin.export import CycleCurves, cycle_curves, ground_reactions_table, moments_table, powers_table
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
@@ -13,6 +14,7 @@ from gait_twin.twin.twin import Twin, make_model
 from gait_twin.twin.urdf import RobotDescription, robot_description
 
 __all__ = [
+    "CycleCurves",
     "InverseDynamics",
     "InverseKinematics",
     "MarkerKinematics",
@@ -27,9 +29,13 @@ __all__ = [
     "TwinSettings",
     "Wrench",
     "build_default_model",
+    "cycle_curves",
+    "ground_reactions_table",
     "load_model",
     "make_model",
     "map_segments",
+    "moments_table",
+    "powers_table",
     "read_marker_tasks",
     "read_markers",
     "read_table",
