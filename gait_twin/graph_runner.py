@@ -33,7 +33,7 @@ Say = Callable[[str, str], None]
 LOST, INTERRUPTED, REFUSED = 3, 130, 1
 EACH_S = 0.1
 STOP_S = 2.0
-"""A node has so long to end after SIGINT; then it is killed."""
+"""A node has so long to end after SIGTERM; then it is killed."""
 MANY_STARTS = 5
 """A node that had to be started anew so often will not come right by itself."""
 
@@ -143,7 +143,7 @@ class _Run:
             lines += [
                 f"[program:{name}]", f"command={_ini(shlex.join(self._command(watched.node)))}",
                 f"directory={_ini(self._folder)}", f"stdout_logfile={_ini(watched.log)}", "redirect_stderr=true",
-                "stdout_logfile_maxbytes=0", "stopsignal=INT", f"stopwaitsecs={STOP_S:.0f}", "startsecs=0",
+                "stdout_logfile_maxbytes=0", "stopsignal=TERM", f"stopwaitsecs={STOP_S:.0f}", "startsecs=0",
                 # 0: ended; 1: refused with a sentence. Anything else is an accident.
                 f"autorestart={'false' if watched.node.is_source else 'unexpected'}", "exitcodes=0,1",
             ]  # fmt: skip
