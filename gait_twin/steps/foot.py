@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from gait_twin.recording import FootPose, Side
 from gait_twin.steps.quaternion import Quat, rotate, turn
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
-from gait_twin.steps.swing import GRAVITY_MPS2, FlatReading, FlatState, Swing, integral, smooth, tilt_error
+from gait_twin.steps.swing import GRAVITY_MPS2, RATE, FlatReading, FlatState, Swing, integral, level, moved, smooth
 
 FloatArray = NDArray[np.float64]
 Triple = tuple[float, ...]
@@ -28,10 +28,12 @@ FLAT_HALF_WIDTH_S = 0.04
 """Gravity is averaged this far to either side of a foot-flat."""
 REST_RATE_SD_RADPS = 0.005
 """A standing foot's mean rate over a second is the gyroscope's bias to this."""
-FLAT_SCALE_SD = 0.01
-"""Walking foot-flats tell |f| / g to this, all together: their error is not by chance."""
-REST_SCALE_SD = 0.003
-"""... and over seconds of standing."""
+FLAT_SIZE_SD = 0.02
+"""A walking foot-flat tells the size of gravity to this; once only, for its error is not by chance."""
+REST_SIZE_SD = 0.003
+"""... and a second of standing."""
+REST_TILT_SD_RAD = 0.02
+"""A foot may have been put down anew between two seconds of standing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,10 @@ class FootTracker:
         self._dt_s = dt_s
         self._finder = FootFlatFinder(settings, dt_s)
         self._half = max(1, round(FLAT_HALF_WIDTH_S / dt_s))
-        self._scale, self._scale_var = 1.0, settings.scale_sd**2
-        self._bias = np.zeros(3)
-        self._bias_var = settings.rate_bias_sd_radps**2
+        # Of the sensor, kept when the trajectory begins anew
+        variances = [settings.rate_bias_sd_radps**2] * 3 + [settings.force_bias_sd_mps2**2] * 3 + [settings.scale_sd**2]
+        covariance = np.diag([settings.tilt_sd_rad**2] * 2 + [0.0] + variances)
+        self._known = FlatState(np.eye(3), np.zeros(3), np.zeros(3), 1.0, covariance, np.zeros(3), 1.0)
         self._chain = -1
         self._last: tuple[float, FloatArray] | None = None
         self._begin_chain()
@@ -160,13 +163,17 @@ class FootTracker:
         self._samples = np.empty((0, 6))
         self._good = np.empty(0, dtype=bool)
         self._quats: list[Quat] = []
-        self._bias_list = self._bias.tolist()
+        self._correct()
         self._state: FlatState | None = None
         self._flat_s = self._tilt_sd = math.nan
         self._flat_position = np.zeros(3)
         self._velocity: Triple = (0.0, 0.0, 0.0)
         self._position: Triple = (0.0, 0.0, 0.0)
         self._held = False
+
+    def _correct(self) -> None:
+        """Numbers for single samples."""
+        self._biases = *self._known.rate_bias.tolist(), *self._known.force_bias.tolist(), self._known.scale
 
     def _integrate(
         self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
@@ -207,7 +214,7 @@ class FootTracker:
     def _advance(self, row: list[float], dt_s: float) -> None:
         """Strapdown integration of one sample."""
         ax, ay, az, gx, gy, gz = row
-        bx, by, bz = self._bias_list
+        bx, by, bz, cx, cy, cz, s = self._biases
         gx, gy, gz = gx - bx, gy - by, gz - bz
         if not self._quats:
             up = np.array([[ax, ay, az]])
@@ -220,8 +227,7 @@ class FootTracker:
         q = turn(self._quats[-1], h * (gx + px), h * (gy + py), h * (gz + pz))
         self._rate = gx, gy, gz
         self._quats.append(q)
-        s = self._scale
-        fx, fy, fz = rotate(q, s * ax, s * ay, s * az)
+        fx, fy, fz = rotate(q, s * ax - cx, s * ay - cy, s * az - cz)
         fz -= GRAVITY_MPS2
         if self._held or self._state is None:
             self._force = fx, fy, fz
@@ -249,78 +255,67 @@ class FootTracker:
         n = self._count - self._base
         raw = self._samples[:n]
         around = raw[max(0, end - self._half) : end + self._half + 1].mean(axis=0)
-        if not found.doubtful:
-            self._learn_scale(around[:3], raw[: end + 1], found.resting)
-        reading = FlatReading(self._scale * around[:3], around[3:] - self._bias, found.motion_radps)
-        force = self._scale * raw[:, :3]
+        known = self._known
+        reading = FlatReading(around[:3], around[3:] - known.rate_bias, found.motion_radps)
         matrices = Rotation.from_quat(np.array(self._quats), scalar_first=True).as_matrix()
         flat_s = now_s - (n - 1 - end) * self._dt_s
         swing = None
         if self._state is None:
-            tilt = np.append(tilt_error(matrices[end], reading.force), 0.0)
-            rotation = Rotation.from_rotvec(tilt).as_matrix() @ matrices[end]
-            covariance = np.diag([self._settings.tilt_sd_rad**2] * 2 + [0.0] + [self._bias_var] * 3)
-            self._state = FlatState(
-                rotation,
-                self._bias,
-                covariance,
-                reading.velocity_mps(rotation, self._settings),
-                reading.velocity_sd_mps(self._settings),
-            )
+            state = self._first(matrices[end], reading)
         else:
             turned = matrices[0].T @ matrices[: end + 1]
             if found.resting:
-                self._state = self._rest(raw[: end + 1, 3:], turned[-1], reading)
+                state = self._rest(raw[: end + 1], turned[-1], reading)
             else:
                 times = np.arange(-end, 1, dtype=np.float64) * self._dt_s + flat_s
                 good = bool(self._good[: end + 1].all())
-                speed = np.linalg.norm(raw[: end + 1, 3:] - self._bias, axis=1)
+                speed = np.linalg.norm(raw[: end + 1, 3:] - known.rate_bias, axis=1)
                 swing, state = smooth(
-                    times, force[: end + 1], turned, speed, self._state, reading, self._settings, good
+                    times, raw[: end + 1, :3], turned, speed, self._state, reading, self._settings, good
                 )
                 if found.doubtful and swing.surprise > self._settings.max_surprise:
                     return None
-                self._state = state
                 self._flat_position = self._flat_position + swing.displacement_m
-        self._bias, self._bias_var = self._state.rate_bias, float(self._state.covariance[5, 5])
-        self._bias_list = self._bias.tolist()
-        self._tilt_sd = math.sqrt(float(self._state.covariance[0, 0]))
-        self._rebase(end, n, matrices, force)
+        self._state = self._known = state
+        self._correct()
+        self._tilt_sd = math.sqrt(float(state.covariance[0, 0]))
+        self._rebase(end, n, matrices, raw[:, :3])
         self._flat_s = flat_s
-        return Flat(flat_s, self._flat_position, self._state.rotation, swing, self._chain)
+        return Flat(flat_s, self._flat_position, state.rotation, swing, self._chain)
 
-    def _rest(self, gyr: FloatArray, turned: FloatArray, reading: FlatReading) -> FlatState:
-        """A second of standing: bias from the mean rate, tilt from gravity, heading kept."""
+    def _first(self, rotation: FloatArray, reading: FlatReading) -> FlatState:
+        """The trajectory begins: attitude from gravity, the rest as known of the sensor."""
+        settings = self._settings
+        covariance = self._known.covariance.copy()
+        covariance[:3, :] = covariance[:, :3] = 0.0
+        covariance[[0, 1], [0, 1]] = 1.0
+        state = replace(self._known, rotation=rotation, covariance=covariance)
+        state = level(state, reading.force, settings.tilt_sd_rad, FLAT_SIZE_SD)
+        velocity = reading.velocity_mps(state.rotation, settings)
+        return replace(state, velocity_mps=velocity, velocity_sd_mps=reading.velocity_sd_mps(settings))
+
+    def _rest(self, raw: FloatArray, turned: FloatArray, reading: FlatReading) -> FlatState:
+        """A second of standing: the gyroscope's bias from its mean, the size and direction of gravity, heading kept."""
         assert self._state is not None
         before = self._state
-        variance = float(before.covariance[5, 5])
-        gain = variance / (variance + REST_RATE_SD_RADPS**2)
-        bias = before.rate_bias + gain * (gyr.mean(axis=0) - before.rate_bias)
+        covariance = before.covariance.copy()
+        covariance[[0, 1], [0, 1]] += REST_TILT_SD_RAD**2
+        gain = np.linalg.solve(covariance[RATE, RATE] + np.eye(3) * REST_RATE_SD_RADPS**2, covariance[RATE]).T
+        late = raw[:, 3:].mean(axis=0) - before.rate_bias
         # `turned` was integrated with the bias known before
-        late = Rotation.from_rotvec((before.rate_bias - bias) * (len(gyr) - 1) * self._dt_s).as_matrix()
-        rotation = before.rotation @ turned @ late
-        tilt = np.append(tilt_error(rotation, reading.force), 0.0)
-        rotation = Rotation.from_rotvec(tilt).as_matrix() @ rotation
-        covariance = np.zeros((6, 6))
-        covariance[[0, 1], [0, 1]] = (self._settings.tilt_sd_rad / 3.0) ** 2
-        covariance[[3, 4, 5], [3, 4, 5]] = (1.0 - gain) * variance + 1e-4**2
-        return FlatState(rotation, bias, covariance, np.zeros(3), reading.velocity_sd_mps(self._settings))
+        errors = gain @ late
+        drift = Rotation.from_rotvec(-errors[RATE] * (len(raw) - 1) * self._dt_s).as_matrix()
+        state = replace(before, rotation=before.rotation @ turned @ drift)
+        state = moved(state, errors, covariance - gain @ covariance[RATE])
+        force = raw[:, :3].mean(axis=0) if len(raw) > 1 else reading.force
+        state = level(state, force, self._settings.tilt_sd_rad / 3.0, REST_SIZE_SD)
+        return replace(state, velocity_mps=np.zeros(3), velocity_sd_mps=reading.velocity_sd_mps(self._settings))
 
-    def _learn_scale(self, window: FloatArray, raw: FloatArray, resting: bool) -> None:
-        force = raw[:, :3].mean(axis=0) if resting else window
-        ratio = GRAVITY_MPS2 / max(float(np.sqrt(force @ force)), 1.0)
-        if not resting and self._scale_var < FLAT_SCALE_SD**2:
-            return
-        sd = REST_SCALE_SD if resting else 3.0 * FLAT_SCALE_SD
-        gain = self._scale_var / (self._scale_var + sd**2)
-        self._scale += gain * (ratio - self._scale)
-        self._scale_var = (1.0 - gain) * self._scale_var + 1e-4**2
-
-    def _rebase(self, end: int, n: int, matrices: FloatArray, force: FloatArray) -> None:
+    def _rebase(self, end: int, n: int, matrices: FloatArray, raw: FloatArray) -> None:
         """Integrate from the foot-flat to now with the corrected attitude, and forget what lies before."""
         assert self._state is not None
         rotation = self._state.rotation @ (matrices[end].T @ matrices[end:n])
-        world = np.einsum("nij,nj->ni", rotation, force[end:n]) - [0.0, 0.0, GRAVITY_MPS2]
+        world = np.einsum("nij,nj->ni", rotation, self._state.corrected(raw[end:n])) - [0.0, 0.0, GRAVITY_MPS2]
         velocity = self._state.velocity_mps + integral(world, self._dt_s)
         position = self._flat_position + integral(velocity, self._dt_s)
         self._force = tuple(world[-1].tolist())

@@ -25,7 +25,7 @@ class StepSettings:
     )
     moving_flat_m: float = setting(0.03, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5)
     sensor_height_m: float = setting(
-        0.1, "Height of the foot's sensor over the sole, on which a flat foot rolls, m.", low=0.0, high=0.3
+        0.12, "Height of the foot's sensor over the sole, on which a flat foot rolls, m.", low=0.0, high=0.3
     )
     tilt_sd_rad: float = setting(
         0.03, "Error of the direction of gravity measured in a walking foot-flat, rad.", low=0.002, high=0.3
@@ -38,8 +38,11 @@ class StepSettings:
         low=0.0,
         high=0.01,
     )
+    force_bias_sd_mps2: float = setting(
+        0.1, "Bias of the accelerometer, m/s²; told from its scale by what swings end with.", low=0.0001, high=2.0
+    )
     drift_sd_mps2: float = setting(0.05, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
-    scale_sd: float = setting(0.03, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
+    scale_sd: float = setting(0.01, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
     dip_fraction: float = setting(
         0.35,
         "Where no foot-flat is found, a dip of motion to this fraction of the swing's is tried as one.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,15 @@ from gait_twin.steps.settings import StepSettings
 FloatArray = NDArray[np.float64]
 
 GRAVITY_MPS2 = 9.80665
-LEVEL = slice(0, 2)
-ERRORS = 15
-LOST = slice(12, 15)
-"""Rotation lost, among the errors of a swing."""
+LEVEL, HEADING, RATE, FORCE, SCALE = slice(0, 2), 2, slice(3, 6), slice(6, 9), 9
+STATES = 10
+"""Errors that stay from swing to swing: attitude (world axes, rad; level and heading), gyroscope bias (rad/s),
+accelerometer bias (m/s²) and scale."""
+VELOCITY, DRIFT, LOST = slice(10, 13), slice(13, 16), slice(16, 19)
+ERRORS = 19
+"""... and those of one swing: start velocity (m/s), constant acceleration (m/s²), rotation lost (rad)."""
+WALK = np.array([0.003, 0.003, 0.0] + [0.0003] * 3 + [0.003] * 3 + [0.0001])
+"""What the lasting errors change by from swing to swing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,10 @@ class FlatState:
         (3, 3) rotating sensor axes into the foot's own z-up frame.
     rate_bias
         (3,) gyroscope bias, rad/s.
+    force_bias, scale
+        (3,) accelerometer bias, m/s², and scale: specific force is ``scale * measured - force_bias``.
     covariance
-        (6, 6) of the attitude error (world axes, rad) and the bias error.
+        (10, 10) of attitude, gyroscope bias, accelerometer bias and scale.
     velocity_mps
         (3,) of the sensor there, m/s: a flat foot still rolls a little.
     velocity_sd_mps
@@ -38,9 +45,15 @@ class FlatState:
 
     rotation: FloatArray
     rate_bias: FloatArray
+    force_bias: FloatArray
+    scale: float
     covariance: FloatArray
     velocity_mps: FloatArray
     velocity_sd_mps: float
+
+    def corrected(self, force: FloatArray) -> FloatArray:
+        """(..., 3) specific force from what the accelerometer measured, m/s²."""
+        return self.scale * force - self.force_bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class FlatReading:
     Attributes
     ----------
     force, rate
-        (3,) mean specific force (scale corrected, m/s²) and angular rate (bias removed, rad/s), sensor axes.
+        (3,) mean specific force as measured (m/s²) and angular rate (bias removed, rad/s), sensor axes.
     motion_radps
         Motion measure.
     """
@@ -135,9 +148,53 @@ def tilt_error(rotation: FloatArray, force: FloatArray) -> FloatArray:
     return np.array([up[1], -up[0]])
 
 
+def _tilt_by(rotation: FloatArray) -> FloatArray:
+    """(2, 10) sensitivity of a measured tilt to the lasting errors: a biased accelerometer sees gravity aslant."""
+    out = np.zeros((2, STATES))
+    out[:, LEVEL] = np.eye(2)
+    out[0, FORCE], out[1, FORCE] = rotation[1] / GRAVITY_MPS2, -rotation[0] / GRAVITY_MPS2
+    return out
+
+
+def level(state: FlatState, force: FloatArray, tilt_sd_rad: float, size_sd: float) -> FlatState:
+    """Take the direction and the size of gravity from a foot that stands.
+
+    Parameters
+    ----------
+    state
+        As known before.
+    force
+        (3,) mean specific force as measured, m/s².
+    tilt_sd_rad, size_sd
+        How well its direction (rad) and its size (1: 100 %) are gravity's.
+    """
+    corrected = state.corrected(force)
+    size = float(np.sqrt(corrected @ corrected))
+    along = corrected / size
+    observe = np.zeros((3, STATES))
+    observe[:2] = _tilt_by(state.rotation)
+    observe[2, FORCE], observe[2, SCALE] = -along, along @ force
+    residual = np.append(tilt_error(state.rotation, corrected), GRAVITY_MPS2 - size)
+    noise = np.diag([tilt_sd_rad**2, tilt_sd_rad**2, (size_sd * GRAVITY_MPS2) ** 2])
+    gain = np.linalg.solve(observe @ state.covariance @ observe.T + noise, observe @ state.covariance).T
+    return moved(state, gain @ residual, state.covariance - gain @ observe @ state.covariance)
+
+
+def moved(state: FlatState, errors: FloatArray, covariance: FloatArray) -> FlatState:
+    """State after an update: (10,) errors found and (10, 10) what is left of them."""
+    return replace(
+        state,
+        rotation=small_rotation(errors[:3]) @ state.rotation,
+        rate_bias=state.rate_bias + errors[RATE],
+        force_bias=state.force_bias + errors[FORCE],
+        scale=state.scale + float(errors[SCALE]),
+        covariance=covariance,
+    )
+
+
 def smooth(
     time_s: FloatArray,
-    force: FloatArray,
+    raw: FloatArray,
     turned: FloatArray,
     speed: FloatArray,
     start: FlatState,
@@ -147,8 +204,8 @@ def smooth(
 ) -> tuple[Swing, FlatState]:
     """Integrate one swing and take what its closing foot-flat says back to its beginning.
 
-    The error state (attitude, gyroscope bias, velocity at the start, an acceleration error constant over
-    the swing, a rotation lost where the foot turns fastest) is linear in the swing's end velocity and
+    The error state (attitude, biases and scale of the sensors, velocity at the start, an acceleration error
+    constant over the swing, a rotation lost where the foot turns fastest) is linear in the swing's end velocity and
     position, with coefficients that are integrals of the specific force. One Kalman update with zero velocity and
     the direction of gravity at the end is therefore the fixed-interval smoother of an error-state filter
     with zero-velocity updates (Foxlin 2005, IEEE CG&A 25:38; Colomar et al. 2012, "Step-wise smoothing in
@@ -158,8 +215,8 @@ def smooth(
     ----------
     time_s
         (n,) even instants, s.
-    force
-        (n, 3) specific force with scale corrected, sensor axes, m/s².
+    raw
+        (n, 3) specific force as measured, sensor axes, m/s².
     turned
         (n, 3, 3) rotation since the first sample, from the bias-corrected rate.
     speed
@@ -174,44 +231,47 @@ def smooth(
     The swing and the filter state at its end.
     """
     dt_s = float(time_s[1] - time_s[0])
-    since = time_s - time_s[0]
     rotation = start.rotation @ turned
-    world = np.einsum("nij,nj->ni", rotation, force)
+    world = np.einsum("nij,nj->ni", rotation, start.corrected(raw))
     acceleration = world - [0.0, 0.0, GRAVITY_MPS2]
     velocity = start.velocity_mps + integral(acceleration, dt_s)
     position = integral(velocity, dt_s)
 
-    # Sensitivities of attitude, velocity and position to the 15 errors
+    # Sensitivities of attitude, velocity and position to the errors
     crossed = cross_matrices(world)
     attitude_bias = -integral(rotation, dt_s)
     fastest = int(np.argmax(speed))
     late = (np.arange(len(time_s)) > fastest)[:, None, None]
-    slopes = np.concatenate([-crossed, -crossed @ attitude_bias, -crossed * late], axis=2)
-    by_slopes = integral(slopes, dt_s)
-    velocity_by = np.zeros((len(time_s), 3, ERRORS))
-    velocity_by[:, :, :6] = by_slopes[:, :, :6]
-    velocity_by[:, :, 6:9] = np.eye(3)
-    velocity_by[:, :, 9:12] = np.eye(3) * since[:, None, None]
-    velocity_by[:, :, LOST] = by_slopes[:, :, 6:]
+    slopes = np.zeros((len(time_s), 3, ERRORS))
+    slopes[:, :, :3] = -crossed
+    slopes[:, :, RATE] = -crossed @ attitude_bias
+    slopes[:, :, FORCE] = -rotation
+    slopes[:, :, SCALE] = np.einsum("nij,nj->ni", rotation, raw)
+    slopes[:, :, DRIFT] = np.eye(3)
+    slopes[:, :, LOST] = -crossed * late
+    velocity_by = integral(slopes, dt_s)
+    velocity_by[:, :, VELOCITY] = np.eye(3)
     position_by = integral(velocity_by, dt_s)
 
     prior = np.zeros((ERRORS, ERRORS))
+    prior[:STATES, :STATES] = start.covariance
+    prior[VELOCITY, VELOCITY] = np.eye(3) * start.velocity_sd_mps**2
+    prior[DRIFT, DRIFT] = np.eye(3) * settings.drift_sd_mps2**2
     # Bandwidth and range cost most where the foot turns fastest
     lost = settings.lost_rotation_s * float(speed @ speed) * dt_s
     prior[LOST, LOST] = np.eye(3) * lost**2
-    prior[:6, :6] = start.covariance
-    prior[range(6, 9), range(6, 9)] = start.velocity_sd_mps**2
-    prior[range(9, 12), range(9, 12)] = settings.drift_sd_mps2**2
+    end_by = np.eye(STATES, ERRORS)
+    end_by[:3, RATE], end_by[:3, LOST] = attitude_bias[-1], np.eye(3)
     observe = np.zeros((5, ERRORS))
     observe[:3] = velocity_by[-1]
-    observe[3:, LEVEL] = observe[3:, LOST][:, :2] = np.eye(2)
-    observe[3:, 3:6] = attitude_bias[-1][:2]
+    observe[3:] = _tilt_by(rotation[-1]) @ end_by
     end_velocity = end.velocity_mps(rotation[-1], settings)
     end_sd = end.velocity_sd_mps(settings)
     # A foot that moves is also accelerated: its force is less of a vertical
     tilt_sd = settings.tilt_sd_rad * max(1.0, 2.0 * end.motion_radps)
     noise = np.diag([end_sd**2] * 3 + [tilt_sd**2] * 2)
-    residual = np.concatenate([end_velocity - velocity[-1], tilt_error(rotation[-1], end.force)])
+    tilt = tilt_error(rotation[-1], start.corrected(end.force))
+    residual = np.concatenate([end_velocity - velocity[-1], tilt])
     expected = observe @ prior @ observe.T + noise
     gain = np.linalg.solve(expected, observe @ prior).T
     surprise = float(np.sqrt(residual[:3] @ np.linalg.solve(expected[:3, :3], residual[:3]) / 3.0))
@@ -220,18 +280,14 @@ def smooth(
 
     position = position + position_by @ errors
     velocity = velocity + velocity_by @ errors
-    attitude = errors[:3] + attitude_bias @ errors[3:6] + late[:, 0] * errors[LOST]
+    attitude = errors[:3] + attitude_bias @ errors[RATE] + late[:, 0] * errors[LOST]
+    final = replace(start, rotation=rotation[-1].copy(), velocity_mps=end_velocity, velocity_sd_mps=end_sd)
     rotation = rotation + cross_matrices(attitude) @ rotation
 
-    end_by = np.zeros((6, ERRORS))
-    end_by[:3, :3] = end_by[3:, 3:6] = end_by[:3, LOST] = np.eye(3)
-    end_by[:3, 3:6] = attitude_bias[-1]
     covariance = end_by @ posterior @ end_by.T
-    # The attitude walks a little with each swing; heading is never measured, and kept as it is
-    covariance[:3, :3] += np.eye(3) * 0.003**2
-    covariance[2, :] = covariance[:, 2] = 0.0
-    covariance[3:, 3:] += np.eye(3) * 0.0003**2 * max(since[-1], 0.0)
-    final = small_rotation(attitude[-1]) @ (start.rotation @ turned[-1])
+    # All walk a little with each swing; heading is never measured, and kept as it is
+    covariance[HEADING, :] = covariance[:, HEADING] = 0.0
+    covariance[range(STATES), range(STATES)] += WALK**2
     swing = Swing(
         time_s,
         position,
@@ -241,4 +297,4 @@ def smooth(
         surprise,
         valid,
     )
-    return swing, FlatState(final, start.rate_bias + errors[3:6], covariance, end_velocity, end_sd)
+    return swing, moved(final, end_by @ errors, covariance)

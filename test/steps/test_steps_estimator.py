@@ -30,7 +30,9 @@ def foot_path(time_s, start_s, strides, first=1.0):
     return np.column_stack([x, np.zeros_like(x), z]), pitch
 
 
-def walk(rate_hz=200.0, strides=6, scale=1.0, mounting=None, tail_s=1.5, bias=(0.0, 0.0, 0.0)):
+def walk(
+    rate_hz=200.0, strides=6, scale=1.0, mounting=None, tail_s=1.5, bias=(0.0, 0.0, 0.0), force_bias=(0.0, 0.0, 0.0)
+):
     """Frames, events and the truth of two feet."""
     n = int((3.0 + (strides + 1.0) * STRIDE_S + tail_s) * rate_hz)
     time_s = np.arange(n) / rate_hz
@@ -47,6 +49,7 @@ def walk(rate_hz=200.0, strides=6, scale=1.0, mounting=None, tail_s=1.5, bias=(0
         rotation = Rotation.from_rotvec(np.outer(-pitch[2], [0.0, 1.0, 0.0]))  # toes up is about -y (y left)
         acc[:, column] = rotation.inv().apply(second + np.array([0, 0, 9.80665])) * scale
         gyr[:, column] = np.column_stack([np.zeros(n), -rate, np.zeros(n)])
+        acc[:, column] += force_bias
         if mounting is not None:
             acc[:, column] = mounting.inv().apply(acc[:, column])
             gyr[:, column] = mounting.inv().apply(gyr[:, column])
@@ -82,9 +85,13 @@ def everything(frames, events, sizes=(10_000,), late_s=0.0):
     return strides, steps, poses
 
 
-@pytest.mark.parametrize("scale", [0.95, 1.0, 1.05])
-def test_known_stride_length(scale):
-    frames, events = walk(scale=scale, bias=(0.01, -0.008, 0.005))
+@pytest.mark.parametrize(
+    ("scale", "force_bias"),
+    [(1.0, (0.0, 0.0, 0.0)), (0.97, (0.0, 0.0, 0.0)), (1.03, (0.0, 0.0, 0.0)), (1.0, (0.1, -0.1, 0.3))],
+)
+def test_known_stride_length(scale, force_bias):
+    """Whether the accelerometer is off in scale or in bias shows in the swings, not in standing."""
+    frames, events = walk(scale=scale, bias=(0.01, -0.008, 0.005), force_bias=force_bias)
     strides, steps, _ = everything(frames, events)
     assert len(strides) == 2 * 5
     for stride in strides:
