@@ -15,6 +15,7 @@ from rich.text import Text
 
 import gait_twin
 from gait_twin.cli.recordings import import_, info
+from gait_twin.cli.sensors import emulate, sensors_app
 from gait_twin.cli.train import train_app
 from gait_twin.cli.up import up_app
 from gait_twin.cli.work import analyze, simulate
@@ -35,6 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(up_app)
+app.add_typer(sensors_app)
+app.command()(emulate)
 app.add_typer(train_app)
 app.command("import")(import_)
 app.command()(analyze)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from gait_twin.errors import InputError
 from gait_twin.recording import Recording
-from gait_twin.sensing.protocols import EmulatedSensor, emulate
+from gait_twin.sensing.devices import Device
+from gait_twin.sensing.protocols import EmulatedSensor, Transport, emulate
 
 
 class Outlet(ABC):
@@ -188,24 +189,28 @@ class FileOutlet(Outlet):
             file.write(data)
 
 
-def make_outlet(address: str) -> Outlet:
-    """Outlet of an address as a person writes it: ``serial:/tmp/foot``, ``udp::8001``, ``tcp::7000``, ``file:a.bin``.
+def outlet_for(device: Device) -> Outlet:
+    """Outlet at which a device of a body.yaml finds its emulator, on this machine.
 
     Raises
     ------
     InputError
-        When it is none.
+        Where its transport cannot be emulated.
     """
-    transport, _, rest = address.partition(":")
-    host, _, port = rest.rpartition(":")
-    if transport == "serial" and rest:
-        return PtyOutlet(Path(rest))
-    if transport == "file" and rest:
-        return FileOutlet(Path(rest))
-    if transport in ("udp", "tcp") and port.isdigit() and int(port) < 65536:
-        return UdpOutlet(int(port), host or "127.0.0.1") if transport == "udp" else TcpOutlet(int(port))
+    address = device.address
+    match address.transport:
+        case Transport.SERIAL:
+            return PtyOutlet(Path(address.device))
+        case Transport.UDP:
+            # a sender of this machine's own network can be had, another host's address cannot
+            source = address.device if address.device.startswith("127.") else ""
+            return UdpOutlet(address.port, source=source)
+        case Transport.TCP:
+            return TcpOutlet(address.port)
+        case Transport.FILE:
+            return FileOutlet(Path(address.device))
     raise InputError(
-        f"{address!r} is no address for an emulated device; write serial:PATH, udp:HOST:PORT, tcp::PORT or file:PATH."
+        f"{device.segment} is a Bluetooth device, which cannot be emulated; give it another transport for the trial."
     )
 
 
