@@ -159,6 +159,7 @@ class _Stop:
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         if not self.spinning:
+            self.spinning = True  # once is enough
             raise KeyboardInterrupt
 
 
@@ -204,6 +205,9 @@ def run(make_node: Callable[[], GaitNode], args: Sequence[str] | None = None) ->
     if node is not None:
         node.close()
     rclpy.try_shutdown()
+    # Ctrl-C often comes twice, from the terminal and from launch; Python's end takes a moment, and would die of it
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 

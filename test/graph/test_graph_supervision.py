@@ -82,6 +82,8 @@ def test_every_node_ends_cleanly_on_a_signal(processes, tmp_path, feet_bag, sign
     wait_until(lambda: (tmp_path / "bag").exists() and "playing" in nodes["replay"].output(), 60.0, "the start")
     time.sleep(4.0)
     for name, node in nodes.items():
+        node.popen.send_signal(sign)  # twice, as from a terminal and from launch
+        time.sleep(0.05)
         code = node.stop(sign)
         assert code == 0, f"{name}: {code}\n{node.output()}"
         assert "Traceback" not in node.output(), name
