@@ -3,6 +3,7 @@
 from gait_twin.twin.default_model import build_default_model
 from gait_twin.twin.dynamics import InverseDynamics, Wrench
 from gait_twin.twin.export import CycleCurves, cycle_curves, ground_reactions_table, moments_table, powers_table
+from gait_twin.twin.external_loads import ExternalLoads, read_external_loads
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
@@ -15,6 +16,7 @@ from gait_twin.twin.urdf import RobotDescription, robot_description
 
 __all__ = [
     "CycleCurves",
+    "ExternalLoads",
     "InverseDynamics",
     "InverseKinematics",
     "MarkerKinematics",
@@ -36,6 +38,7 @@ __all__ = [
     "map_segments",
     "moments_table",
     "powers_table",
+    "read_external_loads",
     "read_marker_tasks",
     "read_markers",
     "read_table",

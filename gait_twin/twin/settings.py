@@ -57,7 +57,9 @@ class TwinSettings:
     def __post_init__(self) -> None:
         check(self)
         self.sensor_weights()
-        if len(self.pelvis_sensor_m) != 3 or not all(abs(value) < 1.0 for value in self.pelvis_sensor_m):
+        if len(self.pelvis_sensor_m) != 3 or not all(
+            isinstance(value, int | float) and abs(value) < 1.0 for value in self.pelvis_sensor_m
+        ):
             raise InputError(
                 f"TwinSettings.pelvis_sensor_m is {self.pelvis_sensor_m!r}; give three numbers below 1 m: "
                 "forward, up, right."

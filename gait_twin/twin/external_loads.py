@@ -1,0 +1,118 @@
+"""Measured ground reactions in OpenSim's files: an external loads setup and its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.errors import InputError
+from gait_twin.twin.dynamics import Wrench
+from gait_twin.twin.storage import Table, read_table
+
+FloatArray = NDArray[np.float64]
+
+_AXES = "xyz"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalLoads:
+    """Wrenches over time, in OpenSim's ground.
+
+    Attributes
+    ----------
+    time_s
+        (n,) instants, s.
+    bodies
+        b bodies that are acted on.
+    force, point, torque
+        (n, b, 3) N, m and N·m; zero where the file has none.
+    """
+
+    time_s: FloatArray
+    bodies: tuple[str, ...]
+    force: FloatArray
+    point: FloatArray
+    torque: FloatArray
+
+    def at(self, time_s: float) -> list[Wrench]:
+        """Wrenches at one instant, linear between measurements.
+
+        Raises
+        ------
+        InputError
+            An instant that was not measured.
+        """
+        if not self.time_s[0] <= time_s <= self.time_s[-1]:
+            raise InputError(
+                f"External loads are known from {self.time_s[0]:.3f} s to {self.time_s[-1]:.3f} s, "
+                f"not at {time_s:.3f} s."
+            )
+        after = int(np.clip(np.searchsorted(self.time_s, time_s), 1, len(self.time_s) - 1))
+        share = (time_s - self.time_s[after - 1]) / (self.time_s[after] - self.time_s[after - 1])
+
+        def between(values: FloatArray) -> FloatArray:
+            return (1.0 - share) * values[after - 1] + share * values[after]
+
+        force, point, torque = (between(values) for values in (self.force, self.point, self.torque))
+        return [Wrench(body, force[i], point[i], torque[i]) for i, body in enumerate(self.bodies)]
+
+
+def read_external_loads(setup: str | Path, table: str | Path | None = None) -> ExternalLoads:
+    """Read an ``ExternalLoads`` setup and the table of forces that it names.
+
+    Parameters
+    ----------
+    setup
+        The XML file.
+    table
+        The ``.mot`` or ``.sto``; the one that the setup names, beside it, unless given.
+
+    Raises
+    ------
+    InputError
+        Not such a file; columns that are not there; forces or points that are not expressed in ground.
+    """
+    setup = Path(setup)
+    try:
+        loads = ElementTree.parse(setup).getroot().find("ExternalLoads")
+    except (OSError, ElementTree.ParseError, UnicodeDecodeError):
+        loads = None
+    if loads is None:
+        raise InputError(f"{setup} is not a setup file of OpenSim's ExternalLoads; give one.")
+    data = read_table(table or setup.parent / _text(loads, "datafile"))
+    if len(data.time_s) < 2 or not (np.diff(data.time_s) > 0.0).all():
+        raise InputError(f"The table of {setup} has to hold at least two rows of increasing time.")
+    bodies, parts = [], []
+    for force in loads.iter("ExternalForce"):
+        if _text(force, "isDisabled") == "true" or _text(force, "appliesForce") == "false":
+            continue
+        for frame in ("force_expressed_in_body", "point_expressed_in_body"):
+            if _text(force, frame) not in ("ground", "/ground", ""):
+                raise InputError(f"{setup}: {frame} is {_text(force, frame)!r}; express external loads in ground.")
+        bodies.append(_text(force, "applied_to_body").rsplit("/", 1)[-1])
+        parts.append(
+            [_vectors(data, _text(force, f"{name}_identifier"), setup) for name in ("force", "point", "torque")]
+        )
+    if not bodies:
+        raise InputError(f"{setup} holds no force that is applied; check isDisabled.")
+    force, point, torque = np.array(parts).transpose(1, 2, 0, 3)
+    return ExternalLoads(data.time_s, tuple(bodies), force, point, torque)
+
+
+def _text(element: ElementTree.Element, tag: str) -> str:
+    return (element.findtext(tag) or "").strip()
+
+
+def _vectors(data: Table, identifier: str, setup: Path) -> FloatArray:
+    """(n, 3) of three columns; zero without an identifier."""
+    if identifier in ("", "Unassigned"):
+        return np.zeros((len(data.time_s), 3))
+    names = [identifier + axis for axis in _AXES]
+    missing = [name for name in names if name not in data.columns]
+    if missing:
+        raise InputError(f"{setup} names {identifier!r}, but its table has no column {missing[0]!r}.")
+    return np.column_stack([data[name] for name in names])
