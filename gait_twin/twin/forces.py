@@ -20,6 +20,9 @@ from gait_twin.twin.skeleton import Skeleton
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+DIFFERENTIATED_CONFIDENCE = 0.5
+"""Where the pelvis' acceleration is differentiated from the pose: fore-aft forces are then two to four times as far
+off."""
 SPEED_FRAMES = 3
 """Frames over which speeds of heel and ball are taken: orientations of cheap sensors tremble."""
 
@@ -148,20 +151,23 @@ class ForceEstimator:
         if self._predictor is None or points is None or not motion.complete or not np.isfinite(confidence):
             return Forces(rates, unknown, None)
         instant_s = time_s - self.moment_delay_s
-        accelerations = self._accelerations(motion, m)
+        accelerations, felt = self._accelerations(motion, m)
         free = self._dynamics.solve(motion.values[:m], motion.rates[:m], accelerations)
         reactions = self._predictor.predict(instant_s, free, self._contact)
         moments = free - self._dynamics.effect(reactions.wrenches(self._predictor.soles))
+        if not felt:
+            confidence *= DIFFERENTIATED_CONFIDENCE
         return Forces(rates, np.where(known, moments, np.nan), _ground(instant_s, reactions, confidence))
 
-    def _accelerations(self, motion: Motion, m: int) -> FloatArray:
-        """Of the coordinates; the pelvis' own from its sensor where there is one."""
+    def _accelerations(self, motion: Motion, m: int) -> tuple[FloatArray, bool]:
+        """Of the coordinates; the pelvis' own from its sensor where there is one, which is told."""
         accelerations = motion.accelerations[:m].copy()
         measured = self._filter.averaged(slice(m + 3, m + 6))
-        if np.isfinite(measured).all():
+        felt = bool(np.isfinite(measured).all())
+        if felt:
             # what the sensor feels beyond the pelvis' origin is its lever's turning
             accelerations[self._translations] = self._columns @ (measured - motion.accelerations[m : m + 3])
-        return accelerations
+        return accelerations, felt
 
     def _track(self, time_s: float, points: FloatArray | None, gap: bool) -> None:
         if points is None or gap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import importlib.util
 import itertools
@@ -158,3 +159,32 @@ def test_ground_reactions_and_moments_against_force_plates(data_dir: Path) -> No
         for name, limit in limits.items():
             assert reported[name] < limit, name
         assert reported["knee_angle"] < 14.0
+
+
+def test_the_ground_carries_a_real_walk(frames: BodyFrames) -> None:
+    """No plates here: the weight is carried on average, peaks are a walk's, and no acceleration is said."""
+    walk = frames[800:1500]
+    states = [s for s in Twin(build_default_model(1.75, 70.0), SEGMENTS).update(walk) if s.ground is not None]
+    assert len(states) > 600
+    force = np.array([s.ground.force_n for s in states])[100:] / (70.0 * 9.80665)
+    assert force.sum(axis=1)[:, 2].mean() == pytest.approx(1.0, abs=0.03)
+    assert 1.0 < force[..., 2].max() < 1.5
+    single = (force[..., 2] == 0.0).any(axis=1)
+    assert 0.4 < single.mean() < 0.9
+    blind = dataclasses.replace(walk, acc_mps2=np.full_like(walk.acc_mps2, np.nan))[:200]
+    unsure = [s for s in Twin(build_default_model(1.75, 70.0), SEGMENTS).update(blind) if s.ground is not None]
+    assert unsure
+    assert max(s.ground.confidence for s in unsure) <= 0.5
+
+
+@pytest.mark.parametrize("name", ["gait10dof18musc", "gait2392_thelen2003muscle", "Rajagopal2016"])
+def test_forces_of_published_models(data_dir: Path, frames: BodyFrames, name: str) -> None:
+    """Planar, simple, and with coupled kneecaps and arms: legs' moments are known, and those of no sensor are not."""
+    twin = Twin(load_model(data_dir / "opensim_gait" / "models" / f"{name}.osim"), SEGMENTS)
+    states = [s for s in twin.update(frames[1000:1080]) if s.ground is not None]
+    assert len(states) > 50
+    for state in states:
+        assert np.isfinite(state.ground.force_n).all()
+        known = dict(zip(state.coordinates, np.isfinite(state.moments), strict=True))
+        assert all(known[f"{joint}_{side}"] for joint in ("hip_flexion", "knee_angle", "ankle_angle") for side in "rl")
+        assert not any(there for c, there in known.items() if c.startswith(("arm_", "wrist_", "mtp_")))
