@@ -21,8 +21,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 DIFFERENTIATED_CONFIDENCE = 0.5
-"""Where the pelvis' acceleration is differentiated from the pose: fore-aft forces are then two to four times as far
-off."""
+"""Where the pelvis' acceleration is differentiated from the pose: vertical forces are then twice as far off."""
 SPEED_FRAMES = 3
 """Frames over which speeds of heel and ball are taken: orientations of cheap sensors tremble."""
 
