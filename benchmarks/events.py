@@ -272,7 +272,7 @@ def main() -> None:
     held = [Trial(path) for path in trials(args.data, splits()[args.part])]
     results: dict[str, Any] = {"part": args.part, "subjects": splits()[args.part]}
 
-    def network(look_ahead_s: float = 0.05) -> Make:
+    def network(look_ahead_s: float = 0.06) -> Make:
         return lambda: NeuralDetector(look_ahead_s, weights=weights)
 
     makers: dict[str, Make] = {

@@ -139,7 +139,7 @@ class NeuralDetector:
         A trained network's; the shipped ones when None.
     """
 
-    def __init__(self, look_ahead_s: float = 0.05, max_stride_s: float = 2.5, weights: Weights | None = None) -> None:
+    def __init__(self, look_ahead_s: float = 0.06, max_stride_s: float = 2.5, weights: Weights | None = None) -> None:
         self._weights = weights or Weights.load()
         self._look_ahead_s = look_ahead_s
         self._max_stride_s = max_stride_s

@@ -15,12 +15,12 @@ class DetectorSettings:
     """
 
     detector: str = setting(
-        "classical",
+        "network",
         "Which detector: network (learned), or classical (thresholds on the pitch rate).",
         choices=("network", "classical"),
     )
     look_ahead_s: float = setting(
-        0.05,
+        0.06,
         "Network: how long after an event it is judged, s: more waits longer and places it better.",
         low=0.0,
         high=0.1,

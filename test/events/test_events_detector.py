@@ -1,4 +1,4 @@
-"""The event detector on a synthetic foot and on recordings."""
+"""The classical event detector on a synthetic foot and on recordings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus
 from gait_twin.recording.importers import find_importer
 from gait_twin.sensing import SensorHub
 
+CLASSICAL = DetectorSettings(detector="classical")
 CHANNELS = ("acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
 
 
@@ -62,7 +63,7 @@ def heel_strikes(events, side):
 
 def test_finds_every_stride_of_both_feet():
     frames, starts = walking_frames()
-    events, phases = EventDetector().update(frames)
+    events, phases = EventDetector(CLASSICAL).update(frames)
     assert len(phases) == 2 * len(frames)
     for side in Side:
         found = heel_strikes(events, side)
@@ -77,8 +78,8 @@ def test_finds_every_stride_of_both_feet():
 @settings(max_examples=15, deadline=None)
 def test_same_however_cut(sizes):
     frames, _ = walking_frames(strides=3)
-    whole = EventDetector().update(frames)
-    detector = EventDetector()
+    whole = EventDetector(CLASSICAL).update(frames)
+    detector = EventDetector(CLASSICAL)
     events, phases, at, turn = [], [], 0, 0
     while at < len(frames):
         block = frames[at : at + sizes[turn % len(sizes)]]
@@ -95,7 +96,7 @@ def test_same_however_cut(sizes):
 def test_any_mounting(seed):
     frames, _ = walking_frames(strides=4)
     turned, _ = walking_frames(strides=4, rotation=Rotation.random(rng=seed))
-    a, b = EventDetector().update(frames)[0], EventDetector().update(turned)[0]
+    a, b = EventDetector(CLASSICAL).update(frames)[0], EventDetector(CLASSICAL).update(turned)[0]
     assert [(e.side, e.kind) for e in a] == [(e.side, e.kind) for e in b]
     assert np.allclose([e.time_s for e in a], [e.time_s for e in b], atol=1e-6)
 
@@ -103,7 +104,7 @@ def test_any_mounting(seed):
 def test_rates():
     for rate_hz in (50.0, 100.0, 200.0, 400.0):
         frames, starts = walking_frames(rate_hz=rate_hz)
-        events, _ = EventDetector().update(frames)
+        events, _ = EventDetector(CLASSICAL).update(frames)
         for side in Side:
             found = heel_strikes(events, side)
             assert len(found) == len(starts[side])
@@ -112,14 +113,14 @@ def test_rates():
 
 def test_standing_has_no_events():
     frames, _ = walking_frames(strides=0, lead_s=10.0, noise=0.1)
-    events, phases = EventDetector(DetectorSettings()).update(frames)
+    events, phases = EventDetector(CLASSICAL).update(frames)
     assert not events
     assert not any(phase.walking for phase in phases)
 
 
 def test_phase_rises_from_heel_strike_to_heel_strike():
     frames, starts = walking_frames()
-    _, phases = EventDetector().update(frames)
+    _, phases = EventDetector(CLASSICAL).update(frames)
     right = [p for p in phases if p.side is Side.RIGHT]
     middle = starts[Side.RIGHT][4:7]
     for part in (0.25, 0.5, 0.75):
@@ -133,8 +134,8 @@ def test_phase_rises_from_heel_strike_to_heel_strike():
 
 
 def test_scale_of_acceleration_does_not_matter():
-    a = EventDetector().update(walking_frames()[0])[0]
-    b = EventDetector().update(walking_frames(scale=1.05)[0])[0]
+    a = EventDetector(CLASSICAL).update(walking_frames()[0])[0]
+    b = EventDetector(CLASSICAL).update(walking_frames(scale=1.05)[0])[0]
     assert [e.time_s for e in a] == [e.time_s for e in b]
 
 
@@ -144,7 +145,7 @@ def test_gap_costs_its_own_swing_only():
     frames.gyr_radps[lost] = np.nan
     frames.acc_mps2[lost] = np.nan
     frames.status[lost] = 0
-    events, phases = EventDetector().update(frames)
+    events, phases = EventDetector(CLASSICAL).update(frames)
     assert len(phases) == 2 * len(frames)
     for side in Side:
         found = heel_strikes(events, side)
@@ -155,7 +156,7 @@ def test_gap_costs_its_own_swing_only():
 
 def test_clock_that_leaps_back_begins_anew():
     frames, starts = walking_frames()
-    detector = EventDetector()
+    detector = EventDetector(CLASSICAL)
     detector.update(frames)
     events, phases = detector.update(frames)
     assert not phases[0].walking
@@ -165,11 +166,11 @@ def test_clock_that_leaps_back_begins_anew():
 def test_one_foot_and_no_foot():
     frames, _ = walking_frames()
     one = BodyFrames(("calcn_r",), frames.time_s, *(getattr(frames, n)[:, 1:] for n in CHANNELS))
-    events, phases = EventDetector().update(one)
+    events, phases = EventDetector(CLASSICAL).update(one)
     assert {e.side for e in events} == {Side.RIGHT}
     assert not any(p.walking for p in phases if p.side is Side.LEFT)
     none = BodyFrames(("pelvis",), frames.time_s, *(getattr(frames, n)[:, 1:] for n in CHANNELS))
-    assert EventDetector().update(none)[0] == []
+    assert EventDetector(CLASSICAL).update(none)[0] == []
 
 
 @pytest.mark.parametrize("trial", ["1-4", "13-1", "17-5"])
@@ -181,7 +182,7 @@ def test_labels_of_recordings(data_dir, trial):
     feet = {side.foot: recording.imus[side.foot] for side in Side}
     found = []
     for rotation in (Rotation.identity(), turned):
-        hub, detector = SensorHub(tuple(feet)), EventDetector()
+        hub, detector = SensorHub(tuple(feet)), EventDetector(CLASSICAL)
         for name, s in feet.items():
             hub.push(name, s.time_s, rotation.apply(s.acc_mps2), rotation.apply(s.gyr_radps))
         found.append(detector.update(hub.flush())[0])

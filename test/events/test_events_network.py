@@ -28,7 +28,8 @@ from gait_twin.events.network import (
 )
 from gait_twin.events.neural import EventPicker, NeuralDetector, calibrated
 from gait_twin.events.training.augmentation import augmented, features, mirrored, targets
-from gait_twin.events.training.walks import Walk, fidgeting, splits, virtual
+from gait_twin.events.training.fitting import pairs
+from gait_twin.events.training.walks import Walk, fidgeting, recorded, splits, virtual
 from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus
 
 SHIPPED = Weights.load()
@@ -378,3 +379,21 @@ def test_look_ahead_is_a_setting(walk):
         DetectorSettings(look_ahead_s=0.5)
     with pytest.raises(InputError, match="choose one of network, classical"):
         DetectorSettings(detector="magic")
+
+
+@pytest.mark.parametrize("trial", ["10-1", "16-3"])
+def test_labels_of_people_never_seen(data_dir, trial):
+    path = data_dir / "foot_healthy_10m" / f"{trial}.json"
+    assert int(trial.split("-")[0]) in splits()["test"]
+    walk = recorded(path)
+    events, _ = EventDetector().update(frames_of(walk))
+    for kind in EventKind:
+        total = near = 0
+        for side in Side:
+            times = [e.time_s for e in events if e.side is side and e.kind is kind]
+            known = [t for t in times if walk.known[int(100 * t), list(Side).index(side)]]
+            near += 2 * len(pairs(walk.events[side, kind], np.array(known)))
+            total += len(walk.events[side, kind]) + len(known)
+        assert near / total > 0.93
+    late = [e.delay_s for e in events if e.kind is EventKind.HEEL_STRIKE]
+    assert np.percentile(late, 95) <= 0.08

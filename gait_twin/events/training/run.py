@@ -36,7 +36,7 @@ def _silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train; the defaults made the shipped weights."""
 
-    epochs: int = setting(60, "Passes over newly augmented walks.", low=1, high=1000)
+    epochs: int = setting(70, "Passes over newly augmented walks.", low=1, high=1000)
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
     virtual_share: float = setting(0.3, "Share of samples of virtual and fidgeting feet.", low=0.0, high=1.0)
