@@ -18,6 +18,8 @@ from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.service.model import default_model
 from gait_twin.service.motion import MOTION_RATE_HZ, BodyPoses, figure
 from gait_twin.service.results import (
+    GROUND_REACTIONS,
+    MOMENTS,
     Analysis,
     SensorReport,
     foot_paths,
@@ -26,7 +28,7 @@ from gait_twin.service.results import (
     twin_notices,
 )
 from gait_twin.steps import StepEstimator, StepSettings
-from gait_twin.twin import Twin, TwinSettings
+from gait_twin.twin import Table, Twin, TwinSettings, ground_reactions_table, moments_table
 
 if TYPE_CHECKING:
     import opensim
@@ -176,6 +178,7 @@ class _Pipeline:
                 [poses for _, poses in self.bodies],
                 self.recording.subject.height_m,
             ),
+            forces=self._forces(),
             sensors=self._sensors(),
             calibration=(*rest, *calibration.notices),
             notices=(
@@ -186,6 +189,14 @@ class _Pipeline:
             ),
             losses=(*self.recording.losses, *self._losses()),
         )
+
+    def _forces(self) -> dict[str, Table]:
+        if not any(state.ground is not None for state in self.states):
+            return {}
+        return {
+            MOMENTS: moments_table(self.states, self.twin.skeleton),
+            GROUND_REACTIONS: ground_reactions_table(self.states),
+        }
 
     def _sensors(self) -> dict[str, SensorReport]:
         residuals = mean_residuals_deg(self.states)

@@ -20,9 +20,11 @@ from gait_twin.recording import (
     TwinState,
 )
 from gait_twin.service.motion import Footprint, Motion
+from gait_twin.twin import Table
 
 FloatArray = NDArray[np.float64]
 
+MOMENTS, GROUND_REACTIONS = "moments.sto", "ground_reactions.mot"
 NOTICES_MAX, NOTICE_S = 5, 0.5
 """Sentences of the twin that are passed on: how many, and the time that each must have held, s."""
 
@@ -91,6 +93,8 @@ class Analysis:
         Coordinates over time; None when the twin had too few sensors.
     motion
         The twin moving; None as above.
+    forces
+        Joint moments and ground reactions by file name; empty where the twin did not know any.
     sensors
         Report on each segment's sensor.
     calibration
@@ -108,6 +112,7 @@ class Analysis:
     feet: dict[Side, FootPath] = field(default_factory=dict)
     joints: JointTrajectory | None = None
     motion: Motion | None = None
+    forces: dict[str, Table] = field(default_factory=dict)
     sensors: dict[str, SensorReport] = field(default_factory=dict)
     calibration: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from gait_twin.recording import (
 from gait_twin.service import Analysis, write
 from gait_twin.service.motion import figure
 from gait_twin.service.results import FootPath, SensorReport
+from gait_twin.twin import Table, read_table
 
 PICTURES = {"joint_cycles.png", "strides.png", "path.png", "foot_rate.png", "estimated_against_true.png"}
 
@@ -211,3 +212,13 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="taken"):
         write(walk(), tmp_path / "taken", pictures=False)
+
+
+def test_moments_and_ground_reactions_are_written_and_an_old_one_is_removed(tmp_path: Path) -> None:
+    table = Table(np.array([0.1, 0.2]), ("knee_angle_r_moment",), np.array([[1.5], [np.nan]]), False)
+    write(Analysis(Recording({}), forces={"moments.sto": table}), tmp_path, pictures=False)
+    read = read_table(tmp_path / "moments.sto")
+    assert read.columns == table.columns
+    np.testing.assert_allclose(read.values, table.values)
+    write(Analysis(Recording({})), tmp_path, pictures=False)
+    assert not (tmp_path / "moments.sto").exists()
