@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 import gait_twin
+from gait_twin.cli.calibrate import calibrate
 from gait_twin.cli.recordings import import_, info
 from gait_twin.cli.sensors import emulate, sensors_app
 from gait_twin.cli.train import train_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(up_app)
 app.add_typer(sensors_app)
+app.command()(calibrate)
 app.command()(emulate)
 app.add_typer(train_app)
 app.command("import")(import_)

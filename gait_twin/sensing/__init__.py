@@ -7,6 +7,7 @@ from gait_twin.sensing.devices import Address, Body, Device, make_device, read_b
 from gait_twin.sensing.driver import Driver, DriverSettings, Level, SensorState
 from gait_twin.sensing.feed import FeedReport, Reading
 from gait_twin.sensing.hub import SensorHub
+from gait_twin.sensing.placement import misplaced
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.stream import StreamReport
 
@@ -32,5 +33,6 @@ __all__ = [
     "StreamReport",
     "align",
     "make_device",
+    "misplaced",
     "read_body",
 ]
