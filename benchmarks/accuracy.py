@@ -166,7 +166,7 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         run = Run(recording, rate_hz)
         part = "tuning" if path.stem < "2017-11-23" else "reporting"
         walk = path.stem < "2018"  # the trials of 2018 are not walks: hand-held, crawling, stairs
-        calm = _captured_flats(truth.time_s, truth.position_m)
+        calm = captured_flats(truth.time_s, truth.position_m)
         errors = []
         for stride in run.strides:
             ends = [calm(t, 0.6 * stride.stride_time_s) for t in (stride.start_s, stride.end_s)]
@@ -220,7 +220,7 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
     return result
 
 
-def _captured_flats(time_s: np.ndarray, position: np.ndarray):
+def captured_flats(time_s: np.ndarray, position: np.ndarray):
     """Captured position at the calmest 0.1 s of the stance after a heel strike; None where it never calms.
 
     The captured track holds single samples that leap by metres, and stretches in which it was lost and stands still.
