@@ -189,7 +189,10 @@ def main() -> None:
     }  # fmt: skip
     delay = " ".join(f"{name} {value:.2f}" for name, value in result["delay_ms"].items())
     print(f"{arguments.sensors} x {arguments.rate:g} Hz, {arguments.protocol} over {arguments.transport}")
-    print(f"sent {sent['sent']}, published {result['published']}, lost {sent['sent'] - result['published']}")
+    print(
+        f"sent {sent['sent']}, published {result['published']}, lost {sent['sent'] - result['published']}, of them "
+        f"{result['disordered']} left out by the clock, {result['lost']} missing by the devices' counters"
+    )
     print(
         f"delay ms: {delay} max {result['max_ms']:.1f}; p99 of the median second {result['p99_of_a_second_ms']:.2f}; "
         f"the emulator's own lateness p99 {sent['late_p99_ms']:.2f}"

@@ -203,7 +203,7 @@ class DeviceClock:
         bucket = int(x / BUCKET_S)
         if bucket != self._bucket and self._best is not None:
             self._points.append(self._best)
-            while self._points[0][0] < x - self.settings.window_s:
+            while len(self._points) > 1 and self._points[0][0] < x - self.settings.window_s:
                 self._points.popleft()
             self._best, self._bucket = None, bucket
             self._fit(x)

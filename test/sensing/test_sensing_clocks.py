@@ -143,6 +143,14 @@ def test_any_times_are_survived_and_stamps_of_one_fit_increase(steps):
     assert report.samples + report.duplicate + report.disordered + len(clock._leaps) == len(steps)
 
 
+def test_silence_longer_than_the_window_is_survived():
+    true, device, arrival = played(200.0)
+    awake = (true < 20.0) | (true > 150.0)
+    clock = DeviceClock()
+    error = np.abs(stamped(clock, device[awake], arrival[awake]) - true[awake])
+    assert np.nanmax(error[true[awake] > 180.0]) < 1e-3
+
+
 def test_settings_are_checked():
     with pytest.raises(InputError, match="window_s"):
         ClockSettings(window_s=0.0)
