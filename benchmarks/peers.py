@@ -1,11 +1,10 @@
-"""gait_twin, gaitmap and the plain baseline on the same strides.
+"""gait_twin, gaitmap and the plain baseline on the same recordings, each scored on the strides that it gives.
 
     python benchmarks/peers.py [--data DIR] [--json FILE] [--rate HZ]
 
 gaitmap (Küderle et al. 2024, IEEE OJEMB 5:163) is installed into a virtual environment of its own,
 build/peers, by this script; it is never imported here. It gets the same frames on an even grid, both as it comes
-("default") and with three settings changed after a look at a few feet of the tuning subjects ("tuned"; no search),
-and is scored like the others. Its event scores fall short of what is known of it elsewhere: see
+("default") and with three settings changed by judgement, without a search ("tuned"), and is scored like the others. Its event scores fall short of what is known of it elsewhere: see
 docs/events_and_steps.md.
 """
 
