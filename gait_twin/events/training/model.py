@@ -28,7 +28,7 @@ from gait_twin.events.network import (
     Weights,
 )
 
-DROPOUT = 0.1
+DROPOUT = 0.2
 
 
 class Network(nn.Module):

@@ -36,13 +36,13 @@ def _silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train; the defaults made the shipped weights."""
 
-    epochs: int = setting(70, "Passes over newly augmented walks.", low=1, high=1000)
+    epochs: int = setting(45, "Passes over newly augmented walks.", low=1, high=1000)
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
-    virtual_share: float = setting(0.3, "Share of samples of virtual and fidgeting feet.", low=0.0, high=1.0)
+    virtual_share: float = setting(0.2, "Share of samples of virtual and fidgeting feet.", low=0.0, high=1.0)
     other_foot: float = setting(0.6, "Share of samples that see the other foot as well.", low=0.0, high=1.0)
     threads: int = setting(1, "Threads of torch.", low=1, high=64)
-    seed: int = setting(1, "Seed of everything random.", low=0, high=2**31 - 1)
+    seed: int = setting(2, "Seed of everything random.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
         check(self)
