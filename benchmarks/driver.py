@@ -47,6 +47,7 @@ def emulate(arguments: argparse.Namespace) -> None:
     input()  # the driver is there
     begin, period, late = time.monotonic() + 0.2, 1.0 / arguments.rate, []
     phases = np.random.default_rng(0).uniform(0.0, period, len(outlets))  # devices are not in step
+    last = [0.0] * len(outlets)
     order = np.argsort(phases).tolist()
     for n in range(int(arguments.seconds * arguments.rate)):
         for i in order:
@@ -56,6 +57,8 @@ def emulate(arguments: argparse.Namespace) -> None:
                 time.sleep(wait)
             now = time.monotonic()
             late.append(now - due)
+            # an emulator that catches up must not send two samples within a tick (0.1 ms) of the device's clock
+            now = last[i] = max(now, last[i] + 2e-4)
             angle = n * 0.01
             sample = Sample((0.1, angle % 1.0, 9.8), (0.1, 0.2, angle % 1.0), None, None, now, n, 0.0, "", 0)
             outlets[i].send(encoders[i].encode(sample))
@@ -92,6 +95,7 @@ def serve(arguments: argparse.Namespace) -> None:
             super().__init__()
             self._cpu, self._begin_s = 0.0, 0.0
             self._count_before = -1
+            print("ready", flush=True)
             self.create_timer(0.5, self._end, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
         def _chosen(self):
@@ -112,6 +116,7 @@ def serve(arguments: argparse.Namespace) -> None:
                 span = time.monotonic() - self._begin_s - 0.5
                 result = {
                     "published": count,
+                    "received": sum(s.report.received for s in states),
                     "lost": sum(s.report.lost for s in states),
                     "refused": sum(s.refused[0] for s in states),
                     "disordered": sum(f.clock.disordered for f in self._driver.feeds.values()),
@@ -172,7 +177,8 @@ def main() -> None:
         listener.stdout.readline()
         emulator.stdout.readline()
         driver = start("serve")
-        time.sleep(5.0)
+        driver.stdout.readline()
+        time.sleep(1.0)
         emulator.stdin.write("go\n")
         emulator.stdin.flush()
         sent = json.loads(emulator.stdout.readline())

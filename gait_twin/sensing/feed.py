@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 from gait_twin.sensing.clocks import ClockReport, ClockSettings, CountedTime, DeviceClock
@@ -14,6 +15,9 @@ SILENT_S = 1.0
 """A sensor that sends nothing for so long is silent, s."""
 GAP_S = 0.1
 """Stamps this far apart are a gap worth telling, s; shorter ones only count as lost samples."""
+
+STEPS, LONG_STEP = 64, 1.75
+"""The period of a device without a counter is the median of so many steps of its clock; longer steps lost samples."""
 
 
 class Reading(NamedTuple):
@@ -89,6 +93,7 @@ class Feed:
         self._last_stamp_s = self._last_arrival_s = float("nan")
         self._counter: int | None = None
         self._device_s = self._period_s = float("nan")
+        self._steps: list[float] = []
         self._told = 0
 
     @property
@@ -121,7 +126,10 @@ class Feed:
             if sample.device_time_s is None and sample.counter is None:
                 self._counted.late(self._clock.late_s, arrival_s)
         self._last_arrival_s = arrival_s
-        if stamp_s is None or stamp_s <= self._last_stamp_s:
+        if stamp_s is None:
+            return
+        if stamp_s <= self._last_stamp_s:  # after a new fit, until what was stamped before is passed
+            self._clock.report.disordered += 1
             return
         gap_s = stamp_s - self._last_stamp_s
         self._last_stamp_s = stamp_s
@@ -156,14 +164,14 @@ class Feed:
             return
         step_s = sample.device_time_s - self._device_s
         self._device_s = sample.device_time_s
-        if step_s > 0.0:
-            # the shortest usual step: it follows a longer one slowly, a shorter one at once
-            if not self._period_s * 0.75 < step_s:
-                self._period_s = step_s
-            elif step_s < 1.75 * self._period_s:
-                self._period_s += 0.1 * (step_s - self._period_s)
-            else:
-                self.report.lost += round(step_s / self._period_s) - 1
+        if not step_s > 0.0:
+            return
+        if step_s > LONG_STEP * self._period_s:
+            self.report.lost += round(step_s / self._period_s) - 1
+        self._steps.append(step_s)
+        if len(self._steps) == STEPS:
+            self._period_s = median(self._steps)
+            self._steps.clear()
 
     def each_second(self, now_s: float, elapsed_s: float) -> None:
         """Bring rate and silence up to date."""
