@@ -4,8 +4,8 @@
 
 gaitmap (Küderle et al. 2024, IEEE OJEMB 5:163) is installed into a virtual environment of its own,
 build/peers, by this script; it is never imported here. It gets the same frames on an even grid, both as it comes
-("default") and with three settings changed by judgement, without a search ("tuned"), and is scored like the others. Its event scores fall short of what is known of it elsewhere: see
-docs/events_and_steps.md.
+("default") and with three settings changed by judgement, without a search ("tuned"), and is
+scored like the others. Its event scores fall short of what is known of it elsewhere: see docs/events_and_steps.md.
 """
 
 from __future__ import annotations

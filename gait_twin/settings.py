@@ -58,10 +58,10 @@ def check(settings: Any) -> None:
         if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
             raise InputError(f"{name} is {value!r}; give a {expected.__name__}.")
         low, high = field.metadata.get("low"), field.metadata.get("high")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            # "not (a <= b)" also refuses NaN
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                raise InputError(f"{name} is {value}; give a value from {low} to {high}.")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        # "not (a <= b)" also refuses NaN
+        if number and ((low is not None and not value >= low) or (high is not None and not value <= high)):
+            raise InputError(f"{name} is {value}; give a value from {low} to {high}.")
         choices = field.metadata.get("choices")
         if choices and value not in choices:
             raise InputError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")

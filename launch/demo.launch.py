@@ -3,7 +3,7 @@
 ros2 launch gait_twin demo.launch.py duration_s:=60.0 record:=demo rviz:=true
 """
 
-from gait_twin.launching import launch_description
+from gait_twin.nodes.launching import launch_description
 
 
 def generate_launch_description():

@@ -3,7 +3,7 @@
 ros2 launch gait_twin live.launch.py body:=my_body.yaml namespace:=subject_1 record:=session_1
 """
 
-from gait_twin.launching import launch_description
+from gait_twin.nodes.launching import launch_description
 
 
 def generate_launch_description():

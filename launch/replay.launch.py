@@ -3,7 +3,7 @@
 ros2 launch gait_twin replay.launch.py bag:=session_1 rate:=4.0 record:=session_1_again
 """
 
-from gait_twin.launching import launch_description
+from gait_twin.nodes.launching import launch_description
 
 
 def generate_launch_description():
