@@ -22,7 +22,7 @@ RECORDER = "recorder"
 DRIVER = "imu_driver"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
 DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
-PLAYED_WAIT_S = 5.0
+PLAYED_WAIT_S = 2.0
 """How long the hub waits for a sensor in a graph that plays: longer than a busy machine takes to deliver, s of data."""
 
 
