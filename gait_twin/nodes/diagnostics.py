@@ -32,6 +32,8 @@ class Input:
     ----------
     received, lost
         Messages since the start: that came, and that the middleware or a gap in their stamps shows missing.
+    newest_ns
+        Instant that the last message describes, ns; 0 before any, and where messages are not noted with theirs.
     expected
         Whether silence is worth a warning.
     subscription
@@ -40,6 +42,7 @@ class Input:
 
     received: int = 0
     lost: int = 0
+    newest_ns: int = 0
     expected: bool = True
     subscription: Subscription | None = None
     delays_s: list[float] = field(default_factory=list)
@@ -90,6 +93,7 @@ class Diagnostics:
     def count(self, to: Input, stamp_ns: int) -> None:
         """Note a message that describes an instant, ns."""
         to.received += 1
+        to.newest_ns = stamp_ns
         if to.received % DELAYS_OF == 0:
             now_ns = self._node.get_clock().now().nanoseconds if self.sim_time else time.time_ns()
             if now_ns:

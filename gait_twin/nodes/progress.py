@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from builtin_interfaces.msg import Time
 from gait_twin_msgs.msg import Progress as ProgressMessage
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -12,7 +12,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
 
+from gait_twin.nodes.diagnostics import Input
 from gait_twin.nodes.topics import PROGRESS, qos
+from gait_twin.recording.messages import make_ros_message, make_stamp
 
 EACH_DATA_NS = 100_000_000
 """Progress is told each 0.1 s of data: often enough for a source that runs at most 1 s ahead."""
@@ -48,6 +50,7 @@ class Progress:
     ) -> None:
         self._node, self._ready, self._upstream, self._on_end = node, ready, upstream, on_end
         self._ended_nodes: set[str] = set()
+        self._watched: dict[str, Input] = {}
         self._newest_ns = self._told_ns = 0
         self._ended = False
         self._handled = False
@@ -68,6 +71,10 @@ class Progress:
     def _listen(self) -> None:
         self._node.create_subscription(ProgressMessage, PROGRESS.name, self._take, reader_qos())
 
+    def watch(self, topic_name: str, counters: Input) -> None:
+        """Tell of an input of samples apart: the middleware may bring one topic later than another."""
+        self._watched[topic_name] = counters
+
     def handled(self, time_ns: int) -> None:
         """Note that data up to this instant were dealt with."""
         self._handled = True
@@ -79,10 +86,13 @@ class Progress:
     def tell(self) -> None:
         """Publish where this node is."""
         self._told_ns = self._newest_ns
-        sec, nanosec = divmod(max(0, self._newest_ns), 1_000_000_000)
         self._publisher.publish(
             ProgressMessage(
-                node=self._node.get_name(), newest=Time(sec=min(sec, 2**31 - 1), nanosec=nanosec), ended=self._ended
+                node=self._node.get_name(),
+                newest=_time(self._newest_ns),
+                inputs=list(self._watched),
+                input_newest=[_time(counters.newest_ns) for counters in self._watched.values()],
+                ended=self._ended,
             )
         )
 
@@ -121,6 +131,11 @@ class Progress:
         if self._quiet_timer is not None:
             self._node.destroy_timer(self._quiet_timer)
             self._quiet_timer = None
+
+
+def _time(time_ns: int) -> Any:
+    """Stamp within what a message can hold: a broken clock must not end a node."""
+    return make_stamp(make_ros_message, min(max(0, time_ns), (2**31 - 1) * 10**9))
 
 
 def reader_qos() -> QoSProfile:

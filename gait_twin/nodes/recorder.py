@@ -80,9 +80,10 @@ class RecorderNode(GaitNode):
         self._sensors: list[Any] = []
         for topic in topics:
             is_imu = topic.type_name == IMU_TYPE
-            subscription, _ = self.subscribe(topic, self._writer(topic), raw=True, expected=is_imu)
+            subscription, counters = self.subscribe(topic, self._writer(topic), raw=True, expected=is_imu)
             if is_imu:
                 self._sensors.append(subscription)
+                self.progress.watch(topic.name, counters)
         self.create_timer(FLUSH_S, self._flush, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"Recording to {self._path}")
 

@@ -68,8 +68,9 @@ class SensorHubNode(GaitNode):
         self._listened: list[str] = []
         self._sensors: list[Any] = []
         for segment in self._segments:
-            subscription, _ = self.subscribe(imu_raw(segment), self._taker(segment), raw=True)
+            subscription, counters = self.subscribe(imu_raw(segment), self._taker(segment), raw=True)
             self._sensors.append(subscription)
+            self.progress.watch(imu_raw(segment).name, counters)
             if self._settings.use_magnetometer:
                 self.subscribe(mag(segment), self._mag_taker(segment))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gait_twin_msgs.msg import Progress as ProgressMessage
@@ -88,9 +88,11 @@ class FlowSettings:
 
 @dataclass(slots=True)
 class _Follower:
-    """A node that is waited for."""
+    """A node that is waited for: where it is, and where with each of the topics that it takes itself."""
 
     newest_ns: int = 0
+    inputs_ns: dict[str, int] = field(default_factory=dict)
+    missed_ns: dict[str, int] = field(default_factory=dict)
     ended: bool = False
     ready: bool = False
     given_up: bool = False
@@ -120,6 +122,7 @@ class SourceNode(GaitNode):
         self._tell_s = 0.0
         self._start_ns = self._log_ns = 0  # when to play the first, and the last played sample
         self._first_ns = self._newest_ns = 0  # stamps of the first and the last measurement played
+        self._sent_ns: dict[str, int] = {}  # stamp of the last measurement played on each topic
         self._anchor: tuple[float, int] = (0.0, 0)
         self._began_s = self._ready_s = time.monotonic()
         self._ended_s: float | None = None
@@ -224,7 +227,7 @@ class SourceNode(GaitNode):
         self._played += 1
         self._log_ns = sample.log_ns
         if sample.stamp_ns is not None:
-            self._newest_ns = sample.stamp_ns
+            self._newest_ns = self._sent_ns[sample.topic.name] = sample.stamp_ns
             self._first_ns = self._first_ns or sample.stamp_ns
 
     def _allowed_ns(self, now_s: float) -> int:
@@ -234,7 +237,7 @@ class SourceNode(GaitNode):
             if follower.given_up:
                 continue
             lead_s = self._flow.max_lead_s + (0.0 if name in TAKERS else self._flow.hub_wait_s)
-            left_ns = max(follower.newest_ns, self._first_ns) + int(lead_s * 1e9) - self._newest_ns
+            left_ns = int(lead_s * 1e9) - self._behind_ns(follower)
             if left_ns > 0:
                 follower.free_s = now_s
             elif now_s - max(follower.free_s, follower.moved_s) > self._flow.patience_s:
@@ -242,6 +245,15 @@ class SourceNode(GaitNode):
                 continue
             allowed = min(allowed, self._log_ns + left_ns)
         return allowed
+
+    def _behind_ns(self, follower: _Follower) -> int:
+        """How far a node is behind what was played, on the topic where it is most."""
+        behind_ns = self._newest_ns - max(follower.newest_ns, self._first_ns)
+        for name, sent_ns in self._sent_ns.items():
+            if name in follower.inputs_ns:
+                known_ns = max(follower.inputs_ns[name], follower.missed_ns.get(name, 0), self._first_ns)
+                behind_ns = max(behind_ns, sent_ns - known_ns)
+        return behind_ns
 
     def _give_up(self, name: str, why: str) -> None:
         self._followers[name].given_up = True
@@ -262,12 +274,15 @@ class SourceNode(GaitNode):
         if newest_ns < follower.newest_ns and self._first_ns:
             # started anew: what it missed does not come again
             follower.given_up = True
+            follower.missed_ns = dict(self._sent_ns)
         if newest_ns != follower.newest_ns or message.ended != follower.ended:
             follower.moved_s = time.monotonic()
             if follower.given_up and follower.ready and newest_ns > self._first_ns:
                 follower.given_up = False
                 self.get_logger().info(f"{message.node} goes on.")
         follower.ready, follower.newest_ns, follower.ended = True, newest_ns, message.ended
+        stamps = (stamp_ns(stamp) for stamp in message.input_newest)
+        follower.inputs_ns = dict(zip(message.inputs, stamps, strict=False))
 
     # ---- after
 
