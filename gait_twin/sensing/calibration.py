@@ -22,6 +22,8 @@ class SegmentCalibration:
         RMS angle of the orientation about its mean in that standing, degrees.
     gravity_mps2
         Specific force in standing, m/s²; its distance from 9.81 shows the accelerometer's scale error.
+    force_mps2
+        The same as a mean vector in sensor axes, m/s²: it points up.
     gyro_bias_radps
         Mean angular rate in standing, rad/s.
     heading_known
@@ -32,19 +34,24 @@ class SegmentCalibration:
         The same direction in sensor axes: it holds for other recordings too, as long as the sensor stays where
         it is.
     heading_from
-        ``"walking"``, ``"shared"`` (walking of all sensors in one earth frame), ``"mounting"`` or ``""``.
+        ``"walking"``, ``"shared"`` (walking of all sensors in one earth frame), ``"mounting"``, ``"file"`` or ``""``.
+    sensor_to_segment_wxyz
+        Rotates sensor axes into the segment's OpenSim body axes; it holds as long as the sensor stays where it is.
+        Its heading is as good as `heading_known` and `heading_sd_deg` say.
     """
 
     calibrated: bool = False
     rest_start_s: float = float("nan")
     static_spread_deg: float = float("nan")
     gravity_mps2: float = float("nan")
+    force_mps2: tuple[float, float, float] = (float("nan"),) * 3
     gyro_bias_radps: tuple[float, float, float] = (float("nan"),) * 3
     heading_known: bool = False
     heading_deg: float = float("nan")
     heading_sd_deg: float = float("nan")
     forward: tuple[float, float, float] = (float("nan"),) * 3
     heading_from: str = ""
+    sensor_to_segment_wxyz: tuple[float, float, float, float] = (float("nan"),) * 4
 
 
 @dataclass(frozen=True, slots=True)

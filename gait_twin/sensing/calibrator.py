@@ -9,6 +9,7 @@ the z-up world) and phi the person's heading at that standing (0 for the first o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -47,9 +48,19 @@ SYSTEMATIC_RAD = np.radians(8.0)
 
 
 class BodyCalibrator:
-    """Finds the calibration on the hub's frames and applies it to them; each frame sees only its past."""
+    """Finds the calibration on the hub's frames and applies it to them; each frame sees only its past.
 
-    def __init__(self, segments: tuple[str, ...], settings: HubSettings) -> None:
+    Parameters
+    ----------
+    segments, settings
+        Of the hub.
+    given
+        What is known already of some segments' sensors: how they sit on them (`sensor_to_segment_wxyz`).
+    """
+
+    def __init__(
+        self, segments: tuple[str, ...], settings: HubSettings, given: Mapping[str, SegmentCalibration] | None = None
+    ) -> None:
         k = len(segments)
         self._segments, self._settings = segments, settings
         self._rate_hz = settings.frame_rate_hz
@@ -72,6 +83,7 @@ class BodyCalibrator:
         self._first_s = float("nan")
         self._rest_s = (float("nan"), float("nan"))
         self._remarks: dict[str, str] = {}
+        self._given = {i: given[s] for i, s in enumerate(segments) if given and s in given}
 
     # ---- streaming
 
@@ -126,12 +138,59 @@ class BodyCalibrator:
 
     def _look(self) -> None:
         self._seen |= np.isfinite(self._memory.values(self._every)[..., 0]).any(axis=0)
+        if self._given:
+            self._take_given()
         if not self._calibrated[self._seen].all():
             self._look_for_standing()
         if self._adrift.any():
             self._realign()
         if self._frames % (5 * self._every) == 0 and not self._known[self._calibrated].all():
             self._look_for_walking()
+
+    # ---- a calibration that is known
+
+    def _take_given(self) -> None:
+        """Apply known places on segments: at once, and with the mean heading of a second for good.
+
+        The rotation from sensor to segment is known whole. What is found here is where forward lies in the sensor's
+        own world: the person faces it meanwhile, standing or walking, as the segments known before do.
+        """
+        n = max(2, round(self._rate_hz))
+        status, values = self._memory.status(n), self._memory.values(n)
+        settled = ((status & int(SlotStatus.ORIENTED)) != 0).all(axis=0) & (len(status) == n)
+        psi: dict[int, float] = {}
+        for i, given in self._given.items():
+            quat = values[np.isfinite(values[:, i, 6]), i, 6:10]
+            if len(quat):
+                # the turn since a neutral standing that faced x of the sensor's world
+                neutral = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, given.sensor_to_segment_wxyz)
+                faced = _mean_angle(heading_of(quat_multiply(quat, quat_conjugate(neutral))))
+                others = self._heading_of_others(i, n) if self._known.any() else 0.0
+                psi[i] = faced - (0.0 if np.isnan(others) else others)
+        together = [i for i in psi if self._shared[i]]
+        if together:
+            known = np.flatnonzero(self._known & self._shared)
+            one = self._psi[known[0]] - self._phi[known[0]] if len(known) else _mean_angle([psi[i] for i in together])
+            psi |= dict.fromkeys(together, float(one))
+        for i, angle in psi.items():
+            name, given = self._segments[i], self._given[i]
+            neutral = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, given.sensor_to_segment_wxyz)
+            self._static_inverse[i] = quat_conjugate(quat_multiply(quat_about_z(angle), neutral))
+            self._psi[i], self._phi[i], self._epoch[i] = angle, 0.0, values[-1, i, 10]
+            if not self._calibrated[i]:
+                self._calibrated[i] = True
+                start_s = float(self._memory.time(1)[0])
+                self._found[name] = replace(given, calibrated=True, rest_start_s=start_s, heading_known=False)
+        for i in [i for i in psi if settled[i]]:
+            sd = float(np.radians(self._given.pop(i).heading_sd_deg))
+            self._set_heading(i, HeadingEstimate(float(self._psi[i]), sd, 0), "file")
+
+    def forget(self, segment: str) -> None:
+        """A sensor is not where it was: look for its place anew, at the next standing."""
+        i = self._segments.index(segment)
+        self._given.pop(i, None)
+        self._calibrated[i] = self._known[i] = self._adrift[i] = False
+        self._found[segment] = SegmentCalibration()
 
     # ---- standing
 
@@ -183,10 +242,10 @@ class BodyCalibrator:
         self._remarks.pop(name, None)
         if not first and start_s > self._rest_s[1]:
             self._remarks[name] = f"{name} was calibrated in a later standing, at {start_s:.1f} s."
-        bias = np.nanmean(values[:, 3:6], axis=0)
+        force, bias = np.nanmean(values[:, :3], axis=0), np.nanmean(values[:, 3:6], axis=0)
         self._found[name] = SegmentCalibration(
             True, start_s, float(np.degrees(spread)), float(found.gravity_mps2[i]),
-            (float(bias[0]), float(bias[1]), float(bias[2])),
+            (float(force[0]), float(force[1]), float(force[2])), (float(bias[0]), float(bias[1]), float(bias[2])),
         )  # fmt: skip
         if name in self._forward:
             x, y, _ = quat_rotate(mean, self._forward[name])
@@ -336,7 +395,7 @@ class BodyCalibrator:
     def _mean_heading(self, i: int, n: int) -> float:
         """Mean heading of segment i since its standing, over the last n frames, rad."""
         turned = heading_of(quat_multiply(self._memory.values(n)[:, i, 6:10], self._static_inverse[i]))
-        return float(np.angle(np.nanmean(np.exp(1j * turned))))
+        return _mean_angle(turned)
 
     def _heading_of_others(self, i: int, n: int) -> float:
         headings = [
@@ -359,4 +418,15 @@ class BodyCalibrator:
             {name for name, seen in zip(self._segments, self._seen, strict=True) if seen},
             set(self._remarks),
         )
-        return Calibration(dict(self._found), *self._rest_s, (*self._remarks.values(), *missing))
+        forwards = quat_multiply(self._static_inverse, quat_about_z(self._psi))
+        placed = quat_conjugate(quat_multiply(forwards, OPENSIM_TO_ROS_QUAT_WXYZ)).tolist()
+        found = dict(self._found)
+        for i in np.flatnonzero(self._calibrated).tolist():
+            name = self._segments[i]
+            found[name] = replace(found[name], sensor_to_segment_wxyz=tuple(placed[i]))
+        return Calibration(found, *self._rest_s, (*self._remarks.values(), *missing))
+
+
+def _mean_angle(angles: FloatArray | list[float]) -> float:
+    """Mean direction, without NaN, rad."""
+    return float(np.angle(np.nanmean(np.exp(1j * np.asarray(angles)))))
