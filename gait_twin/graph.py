@@ -21,6 +21,8 @@ ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin")
 RECORDER = "recorder"
 DRIVER = "imu_driver"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
+DEFAULT_MODEL = "default"
+"""Name of the model that is built from height and mass."""
 DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
 PLAYED_WAIT_S = 2.0
 """How long the hub waits for a sensor in a graph that plays: longer than a busy machine takes to deliver, s of data."""
@@ -173,6 +175,7 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
             "segments": list(segments),
             **({"extra_topics": list(options.extra_topics)} if options.extra_topics else {}),
             "subject_name": subject.name,
+            "model": parameters["twin"]["model_path"] or DEFAULT_MODEL,
             "height_m": height if math.isfinite(height) else 0.0,
             "mass_kg": mass if math.isfinite(mass) else 0.0,
         }

@@ -18,6 +18,7 @@ from gait_twin.nodes.cdr import header_stamp_ns
 from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.topics import (
     KNOWN,
+    PLATES,
     RESULTS,
     SUBJECT,
     TRUTH,
@@ -43,13 +44,14 @@ class RecorderSettings:
     bag: str = setting("recording", "Folder of the bag to make; -2, -3, … is added where it is there already.")
     segments: tuple[str, ...] = setting(SEGMENTS, "Segments whose sensors are recorded.")
     topics: tuple[str, ...] = setting(
-        tuple(topic.name for topic in (*RESULTS, *TRUTH)), "Other topics of gait_twin that are recorded."
+        tuple(topic.name for topic in (*RESULTS, *TRUTH, *PLATES)), "Other topics of gait_twin that are recorded."
     )
     extra_topics: tuple[str, ...] = setting(
         (), "Topics of others to record too, each with its type, as '/exo/torque std_msgs/msg/Float64'."
     )
     wait_for: tuple[str, ...] = setting(UPSTREAM, "Nodes whose end is the recording's end.")
     subject_name: str = setting("", "Name of the person.")
+    model: str = setting("", "OpenSim model of the twin, as the bag is to name it; empty: not known.")
     height_m: float = setting(0.0, "Height of the person, m; 0: not known.", low=0.0, high=3.0)
     mass_kg: float = setting(0.0, "Mass of the person, kg; 0: not known.", low=0.0, high=500.0)
 
@@ -138,7 +140,7 @@ class RecorderNode(GaitNode):
     def _write_subject(self) -> None:
         assert self._bag is not None
         s = self._settings
-        subject = Subject(s.subject_name, s.height_m or float("nan"), s.mass_kg or float("nan"))
+        subject = Subject(s.subject_name, s.height_m or float("nan"), s.mass_kg or float("nan"), s.model)
         data = serialize_message(to_subject(make_ros_message, subject))
         self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, self._now_ns(), data)
 

@@ -10,7 +10,7 @@ from gait_twin.nodes.base import run
 from gait_twin.nodes.cdr import header_stamp_ns
 from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.source import Sample, SourceNode
-from gait_twin.nodes.topics import SUBJECT, TRUTH, Flow, Topic, imu_raw, mag
+from gait_twin.nodes.topics import PLATES, SUBJECT, TRUTH, Flow, Topic, imu_raw, mag
 from gait_twin.recording import Bag, open_bag
 from gait_twin.recording.persistence import choose_topics
 from gait_twin.settings import check, setting
@@ -81,7 +81,7 @@ def topics_of(bag: Bag, settings: ReplaySettings) -> dict[str, Topic]:
     pairs = dict(pair.split("=", 1) for pair in settings.topics if "=" in pair)
     namespace, imus = choose_topics(bag, settings.subject or None, pairs or None)
     chosen = {name: imu_raw(segment) for segment, name in imus.items()}
-    for topic in (*(mag(segment) for segment in imus), SUBJECT, *TRUTH):
+    for topic in (*(mag(segment) for segment in imus), SUBJECT, *TRUTH, *PLATES):
         name = f"{namespace}/{topic.name}"
         if name in bag.topics and bag.topics[name].type_name == topic.type_name:
             chosen[name] = topic

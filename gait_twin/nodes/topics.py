@@ -63,6 +63,21 @@ def foot_odometry(side: Side) -> Topic:
     return Topic(f"foot_odometry/{side}", "nav_msgs/msg/Odometry")
 
 
+def ground_reaction(side: Side) -> Topic:
+    """What the ground does to a foot; its frame has its origin in the centre of pressure."""
+    return Topic(f"ground_reaction/{side}", "geometry_msgs/msg/WrenchStamped")
+
+
+def center_of_pressure(side: Side) -> Topic:
+    """Where it acts, in the walk's world."""
+    return Topic(f"center_of_pressure/{side}", "geometry_msgs/msg/PointStamped")
+
+
+def plate(side: Side) -> Topic:
+    """What a plate or an insole measures of it."""
+    return Topic(f"plates/{side}", "geometry_msgs/msg/WrenchStamped", Flow.SENSOR)
+
+
 def truth_foot_position(side: Side) -> Topic:
     """Known position of a foot's sensor."""
     return Topic(f"truth/foot_position/{side}", "geometry_msgs/msg/PointStamped")
@@ -89,6 +104,7 @@ TRUTH = (
     Topic("truth/joint_states", "sensor_msgs/msg/JointState"),
     *(truth_foot_position(side) for side in Side),
 )
+PLATES = tuple(plate(side) for side in Side)
 RESULTS = (
     GAIT_EVENTS,
     GAIT_PHASE,
@@ -96,6 +112,7 @@ RESULTS = (
     STEPS,
     *(foot_odometry(side) for side in Side),
     TWIN_STATE,
+    *(make(side) for side in Side for make in (ground_reaction, center_of_pressure)),
     JOINT_STATES,
     ROBOT_DESCRIPTION,
     TF,
@@ -110,6 +127,7 @@ KNOWN = {
         BODY_IMUS,
         SUBJECT,
         PROGRESS,
+        *PLATES,
         *(make(segment) for segment in SEGMENTS for make in (imu_raw, imu_data, mag)),
     )
 }

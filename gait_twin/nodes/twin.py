@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,35 @@ import numpy as np
 from gait_twin.nodes.base import run
 from gait_twin.nodes.frames import FrameNode
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.topics import JOINT_STATES, ROBOT_DESCRIPTION, TF, TF_STATIC, TWIN_STATE
-from gait_twin.recording import BodyFrames, TwinState
+from gait_twin.nodes.topics import (
+    JOINT_STATES,
+    ROBOT_DESCRIPTION,
+    TF,
+    TF_STATIC,
+    TWIN_STATE,
+    center_of_pressure,
+    ground_reaction,
+    plate,
+)
+from gait_twin.recording import BodyFrames, Side, TwinState
 from gait_twin.recording.messages import (
     WORLD_FRAME,
     TimeBase,
+    from_wrench,
     make_ros_message,
     make_stamp,
+    pressure_frame,
     to_joint_state,
+    to_point,
     to_twin_state,
+    to_wrench,
 )
 from gait_twin.settings import check, setting
-from gait_twin.twin import RobotDescription, Twin, TwinSettings, make_model
+from gait_twin.twin import Frame, RobotDescription, Twin, TwinSettings, make_model
 
 ROOT_LINK = "world"
+PLATES_SILENT_S = 0.2
+"""Plates that were there and are silent for longer are missed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,12 @@ class TwinNode(FrameNode):
         self._states = self.publisher(TWIN_STATE)
         self._joints = self.publisher(JOINT_STATES)
         self._transforms = self.publisher(TF)
+        self._wrenches = {side: self.publisher(ground_reaction(side)) for side in Side}
+        self._pressures = {side: self.publisher(center_of_pressure(side)) for side in Side}
+        self._stood: dict[Side, list[float]] = {}
+        self._predicted_s: float | None = None
+        for side in Side:
+            self.subscribe(plate(side), self._plate_taker(side), expected=False)
         self._next_tf_s = -math.inf
         self._latched = [self.publisher(ROBOT_DESCRIPTION), self.publisher(TF_STATIC)]
         self._latched[0].publish(make_ros_message(ROBOT_DESCRIPTION.type_name, data=self._description.urdf))
@@ -63,6 +84,7 @@ class TwinNode(FrameNode):
         """Start with a new twin for these sensors."""
         self._twin = Twin(self._model, segments, self._settings)
         self._state, self._next_tf_s = None, -math.inf
+        self._stood, self._predicted_s = {}, None
         for notice in self._twin.notices:
             self.get_logger().warning(notice)
 
@@ -87,7 +109,40 @@ class TwinNode(FrameNode):
                     np.concatenate([state.positions, extra]),
                 )
             )
+            self._publish_ground(base, state)
             self._publish_transforms(twin, base, state)
+
+    def _plate_taker(self, side: Side) -> Callable[[Any], None]:
+        """What takes a foot's measured wrench; its frame tells what it is expressed in."""
+
+        def take(message: Any) -> None:
+            twin, base = self._twin, self.base
+            if twin is None or base is None:
+                return
+            time_s, frame_id, wrench = from_wrench(base, message)
+            name = frame_id.removeprefix("/").removeprefix(self._display.frame_prefix)
+            frame = Frame.FOOT if name == side.foot else Frame.WORLD if name == WORLD_FRAME else Frame.LEVEL
+            twin.plates.push(side, time_s, wrench, frame)
+
+        return take
+
+    def _publish_ground(self, base: TimeBase, state: TwinState) -> None:
+        """Wrench and centre of pressure of each foot, of the instant that they belong to."""
+        ground, prefix = state.ground, self._display.frame_prefix
+        if ground is None:
+            return
+        for row, side in enumerate(Side):
+            place = ground.center_of_pressure_m[row].tolist()
+            self._wrenches[side].publish(to_wrench(make_ros_message, base, ground, side, prefix))
+            self._pressures[side].publish(to_point(make_ros_message, base, ground.time_s, place, prefix + WORLD_FRAME))
+            if not math.isnan(place[0]):
+                self._stood[side] = place
+        plates = self._twin is not None and self._twin.plates.used
+        touching = [m for m, force in zip(ground.measured, ground.force_n, strict=True) if force.any()]
+        if not plates or all(touching):
+            self._predicted_s = None
+        elif self._predicted_s is None:
+            self._predicted_s = state.time_s
 
     def _publish_transforms(self, twin: Twin, base: TimeBase, state: TwinState) -> None:
         rate = self._display.tf_rate_hz
@@ -95,16 +150,18 @@ class TwinNode(FrameNode):
             return
         self._next_tf_s = max(state.time_s, self._next_tf_s + 1.0 / rate)
         stamp = base.stamp(make_ros_message, state.time_s)
-        poses = twin.body_poses(state)
-        self._transforms.publish(
-            make_ros_message(
-                TF.type_name,
-                transforms=[
-                    self._transform(stamp, WORLD_FRAME, body, place.tolist(), quat.tolist())
-                    for body, (place, quat) in poses.items()
-                ],
-            )
-        )
+        transforms = [
+            self._transform(stamp, WORLD_FRAME, body, place.tolist(), quat.tolist())
+            for body, (place, quat) in twin.body_poses(state).items()
+        ]
+        if state.ground is not None:
+            # at the wrenches' own instant; a foot in the air leaves its frame where it stood
+            then = base.stamp(make_ros_message, state.ground.time_s)
+            transforms += [
+                self._transform(then, WORLD_FRAME, pressure_frame(side), place, [1.0, 0.0, 0.0, 0.0])
+                for side, place in self._stood.items()
+            ]
+        self._transforms.publish(make_ros_message(TF.type_name, transforms=transforms))
 
     def _transform(self, stamp: Any, parent: str, child: str, place: list[float], quat_wxyz: list[float]) -> Any:
         (x, y, z), (qw, qx, qy, qz) = place, quat_wxyz
@@ -137,7 +194,18 @@ class TwinNode(FrameNode):
         values: dict[str, Any] = {"quality": state.quality}
         for sensor, residual in zip(state.sensors, np.degrees(state.residuals_rad), strict=True):
             values[f"{sensor} residual"] = f"{residual:.2f} deg"
-        return [state.message] if state.message else [], values
+        if state.ground is not None:
+            values["confidence of forces"] = f"{state.ground.confidence:.2f}"
+        return [sentence for sentence in (state.message, self._about_plates(state)) if sentence], values
+
+    def _about_plates(self, state: TwinState) -> str:
+        twin = self._twin
+        if twin is None or not twin.plates.used:
+            return ""
+        if self._predicted_s is not None and state.time_s - self._predicted_s > PLATES_SILENT_S:
+            late = f"Nothing from the plates for {state.time_s - self._predicted_s:.1f} s, or too late"
+            return twin.plates.message or f"{late}: ground reactions are predicted."
+        return ""
 
 
 def main(args: list[str] | None = None) -> int:

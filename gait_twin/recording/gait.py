@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -217,6 +217,8 @@ class GroundReaction:
         (3,) what the body's motion would need beyond these forces, N, and N·m about the mass centre.
     confidence
         0 to 1; lower in double support, where the share of the feet is not determined by mechanics.
+    measured
+        Whether each foot's is of a plate or an insole; otherwise it is predicted.
     """
 
     time_s: float
@@ -226,6 +228,7 @@ class GroundReaction:
     residual_force_n: NDArray[np.float64]
     residual_moment_nm: NDArray[np.float64]
     confidence: float
+    measured: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +259,9 @@ class TwinState:
     ground
         Ground reactions behind `moments`; None where not known.
     moment_delay_s
-        Delay of the causal filter behind `moments` and `ground`, s.
+        Delay of the causal filter behind `moments`, `powers` and `ground`, s.
+    powers
+        (m,) W, moments by the velocities of the same instant and filter; empty or NaN where not known.
     """
 
     time_s: float
@@ -272,3 +277,52 @@ class TwinState:
     message: str = ""
     ground: GroundReaction | None = None
     moment_delay_s: float = NAN
+    powers: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class GaitClass:
+    """What kind of gait the last cycles show.
+
+    Attributes
+    ----------
+    time_s
+        End of the newest cycle used, s.
+    start_s
+        Beginning of the oldest cycle used, s.
+    cycles
+        Number of gait cycles used, of both legs.
+    labels
+        k classes that the model knows.
+    probabilities
+        (k,) calibrated, of the walk being each of them, if it is any of them.
+    novelty
+        How unlike the training data the cycles are: above 1 only one walk of the known classes in twenty is.
+    unknown
+        True where novelty is above 1: `probabilities` are then not to be relied on.
+    side
+        Affected leg of the most probable class; None where it has none, or the model does not tell.
+    side_probability
+        Of `side`, given the class; NaN without one.
+    segments
+        Sensors that the cycles rest on.
+    model
+        Name of the model.
+    """
+
+    time_s: float
+    start_s: float
+    cycles: int
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    novelty: float
+    unknown: bool
+    side: Side | None = None
+    side_probability: float = NAN
+    segments: tuple[str, ...] = ()
+    model: str = ""
+
+    @property
+    def label(self) -> str:
+        """Most probable class; ``unknown`` where the walk is like none."""
+        return "unknown" if self.unknown else self.labels[int(np.argmax(self.probabilities))]

@@ -8,7 +8,7 @@ import re
 import shutil
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gait_twin.errors import InputError
 from gait_twin.recording import messages as m
 from gait_twin.recording.bags import Bag, BagWriter, open_bag
-from gait_twin.recording.gait import FootPose, GaitEvent, GaitPhase, Step, Stride, TwinState
+from gait_twin.recording.gait import FootPose, GaitClass, GaitEvent, GaitPhase, Step, Stride, TwinState
 from gait_twin.recording.recording import (
     FootTrajectory,
     ImuStream,
@@ -52,6 +52,7 @@ class Results:
     steps: tuple[Step, ...] = ()
     states: tuple[TwinState, ...] = ()
     poses: tuple[FootPose, ...] = ()
+    classes: tuple[GaitClass, ...] = ()
     losses: tuple[str, ...] = ()
 
 
@@ -189,13 +190,13 @@ def load(path: Path | str, subject: str | None = None, topics: Mapping[str, str]
 
 
 def read_results(path: Path | str, subject: str | None = None) -> Results:
-    """Read back what the nodes published: events, phases, strides, steps, states and foot poses.
+    """Read back what the nodes published: events, phases, strides, steps, states, foot poses, classes.
 
     Times count from the first sample, as those of `load` do. Raises as `load` does.
     """
     with open_bag(path) as bag:
         namespace, imu_topics = choose_topics(bag, subject, None)
-        names = ("gait_events", "gait_phase", "strides", "steps", "twin_state")
+        names = ("gait_events", "gait_phase", "strides", "steps", "twin_state", "gait_class", *_GROUND)
         feet = {side: f"{namespace}/foot_odometry/{side}" for side in Side}
         wanted = {f"{namespace}/{name}" for name in names} | {*feet.values(), *imu_topics.values()}
         decoded = _decode(bag, wanted)
@@ -210,14 +211,40 @@ def read_results(path: Path | str, subject: str | None = None) -> Results:
             phases=tuple(phase for both in each("gait_phase", m.from_gait_phase) for phase in both),
             strides=tuple(each("strides", m.from_stride)),
             steps=tuple(each("steps", m.from_step)),
-            states=tuple(each("twin_state", m.from_twin_state)),
+            states=_states(base, namespace, decoded),
             poses=tuple(
                 m.from_odometry(base, message, side)
                 for side, topic in feet.items()
                 for message in decoded.messages.get(topic, [])
             ),
+            classes=tuple(each("gait_class", m.from_gait_class)),
             losses=(*bag.losses, *decoded.losses),
         )
+
+
+_GROUND = tuple(f"{name}/{side}" for name in ("ground_reaction", "center_of_pressure") for side in Side)
+
+
+def _states(base: m.TimeBase, namespace: str, decoded: _Decoded) -> tuple[TwinState, ...]:
+    """States of the twin, each with the ground reactions of its moments' instant."""
+    at: list[dict[int, Any]] = [
+        {_message_ns(message): message for message in decoded.messages.get(f"{namespace}/{name}", [])}
+        for name in _GROUND
+    ]
+    states = []
+    for message in decoded.messages.get(f"{namespace}/twin_state", []):
+        state = m.from_twin_state(base, message)
+        instant_s = state.time_s - state.moment_delay_s
+        if getattr(message, "ground_source", 0) and math.isfinite(instant_s):
+            near = base.ns(instant_s)
+            # sums of floats may be a nanosecond off
+            found = next((ns for ns in (near, near - 1, near + 1) if all(ns in each for each in at)), None)
+            if found is not None:
+                left, right, *points = (each[found] for each in at)
+                ground = m.from_ground_messages(base, message, (left, right), (points[0], points[1]))
+                state = replace(state, ground=ground)
+        states.append(state)
+    return tuple(states)
 
 
 _TRUTH = (

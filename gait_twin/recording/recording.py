@@ -23,11 +23,14 @@ class Subject:
         Free text; empty when unknown.
     height_m, mass_kg
         Body height (m) and mass (kg); NaN when unknown.
+    model
+        OpenSim model that the twin used: its file, or "default"; empty when unknown.
     """
 
     name: str = ""
     height_m: float = float("nan")
     mass_kg: float = float("nan")
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from gait_twin.twin.external_loads import ExternalLoads, read_external_loads
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
+from gait_twin.twin.plates import Frame, Plates
 from gait_twin.twin.scaling import scale_by_lengths, scale_by_markers, scale_by_setup
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
@@ -17,12 +18,14 @@ from gait_twin.twin.urdf import RobotDescription, robot_description
 __all__ = [
     "CycleCurves",
     "ExternalLoads",
+    "Frame",
     "InverseDynamics",
     "InverseKinematics",
     "MarkerKinematics",
     "MarkerSolution",
     "MarkerTable",
     "MarkerTasks",
+    "Plates",
     "RobotDescription",
     "Skeleton",
     "Solution",

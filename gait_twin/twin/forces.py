@@ -15,6 +15,7 @@ from gait_twin.twin.dynamics import InverseDynamics
 from gait_twin.twin.filters import CausalDerivatives, Motion
 from gait_twin.twin.ground import GroundPredictor, Reactions
 from gait_twin.twin.model import Sole
+from gait_twin.twin.plates import Plates
 from gait_twin.twin.skeleton import Skeleton
 
 FloatArray = NDArray[np.float64]
@@ -38,11 +39,14 @@ class Forces:
         (m,) generalized forces, N·m or N; NaN where not known.
     ground
         Ground reactions; None where not known.
+    powers
+        (m,) moments by the rates of the same instant and filter, W; NaN where not known.
     """
 
     rates: FloatArray
     moments: FloatArray
     ground: GroundReaction | None
+    powers: FloatArray
 
 
 class ForceEstimator:
@@ -60,6 +64,8 @@ class ForceEstimator:
         Right and left foot and shank; without both feet there are no forces, only velocities.
     velocity_window_s, force_window_s
         Lengths of the filters' windows, s.
+    plates
+        What is measured of the ground's reactions, if anything.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class ForceEstimator:
         shanks: list[str],
         velocity_window_s: float,
         force_window_s: float,
+        plates: Plates,
     ) -> None:
         self._skeleton, self._pelvis = skeleton, pelvis
         self._translations, self._columns = list(root_translations), root_columns
@@ -81,6 +88,7 @@ class ForceEstimator:
         self._rates = CausalDerivatives(velocity_window_s)
         self._filter = CausalDerivatives(force_window_s)
         self._contact = ContactTracker()
+        self._plates = plates
         self.reset()
 
     @property
@@ -138,7 +146,7 @@ class ForceEstimator:
         m = len(values)
         unknown = np.full(m, np.nan)
         if not np.isfinite(period_s):
-            return Forces(np.zeros(m), unknown, None)
+            return Forces(np.zeros(m), unknown, None, unknown)
         if not self._filter.started:
             self._filter.start(period_s)
             self._rates.start(period_s)
@@ -148,15 +156,20 @@ class ForceEstimator:
         self._again = False
         self._track(time_s, points, gap)
         if self._predictor is None or points is None or not motion.complete or not np.isfinite(confidence):
-            return Forces(rates, unknown, None)
+            return Forces(rates, unknown, None, unknown)
         instant_s = time_s - self.moment_delay_s
         accelerations, felt = self._accelerations(motion, m)
         free = self._dynamics.solve(motion.values[:m], motion.rates[:m], accelerations)
-        reactions = self._predictor.predict(instant_s, free, self._contact)
-        moments = free - self._dynamics.effect(reactions.wrenches(self._predictor.soles))
+        soles = self._predictor.soles
+        measured = self._plates.at(instant_s, self._skeleton, soles) if self._plates.used else (None, None)
+        reactions = self._predictor.predict(instant_s, free, self._contact, measured=measured)
+        moments = free - self._dynamics.effect(reactions.wrenches(soles))
         if not felt:
             confidence *= DIFFERENTIATED_CONFIDENCE
-        return Forces(rates, np.where(known, moments, np.nan), _ground(instant_s, reactions, confidence))
+        moments = np.where(known, moments, np.nan)
+        powers = moments * motion.rates[:m]
+        powers[self._dynamics.root] = np.nan  # nothing drives there: its moments are residuals
+        return Forces(rates, moments, _ground(instant_s, reactions, confidence), powers)
 
     def _accelerations(self, motion: Motion, m: int) -> tuple[FloatArray, bool]:
         """Of the coordinates; the pelvis' own from its sensor where there is one, which is told."""
@@ -189,8 +202,9 @@ def _ground(time_s: float, reactions: Reactions, confidence: float) -> GroundRea
         time_s=time_s,
         force_n=opensim_to_ros(reactions.force[left_first]),
         center_of_pressure_m=np.where(touching, opensim_to_ros(reactions.point[left_first]), np.nan),
-        free_moment_nm=np.zeros(2),
+        free_moment_nm=reactions.torque[left_first, 1],
         residual_force_n=opensim_to_ros(reactions.residual_force),
         residual_moment_nm=opensim_to_ros(reactions.residual_moment),
         confidence=confidence * reactions.confidence,
+        measured=(reactions.measured[1], reactions.measured[0]),
     )

@@ -20,6 +20,7 @@ Every constant was chosen on the first half of one recorded walk of one person; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ from gait_twin.recording.axes import cross
 from gait_twin.twin.contact import ContactTracker
 from gait_twin.twin.dynamics import InverseDynamics, Wrench
 from gait_twin.twin.model import Sole
+from gait_twin.twin.plates import Load
 
 FloatArray = NDArray[np.float64]
 
@@ -75,6 +77,10 @@ class Reactions:
         (3,) of the whole body's wrench that the feet do not take, N, and N·m about the mass centre.
     confidence
         0 to 1, from the phase and the residual.
+    torque
+        (2, 3) beside the force, N·m: free moments, which only plates tell.
+    measured
+        Which feet's are measured.
     """
 
     force: FloatArray
@@ -83,11 +89,13 @@ class Reactions:
     residual_force: FloatArray
     residual_moment: FloatArray
     confidence: float
+    torque: FloatArray
+    measured: tuple[bool, bool] = (False, False)
 
     def wrenches(self, soles: list[Sole]) -> list[Wrench]:
         """What the inverse dynamics takes."""
         return [
-            Wrench(sole.body, self.force[i], self.point[i], np.zeros(3))
+            Wrench(sole.body, self.force[i], self.point[i], self.torque[i])
             for i, sole in enumerate(soles)
             if self.share[i]
         ]
@@ -135,7 +143,14 @@ class GroundPredictor:
         self._seen_s = 0.0
         self._time_s = float("nan")
 
-    def predict(self, time_s: float, forces: FloatArray, contact: ContactTracker, ground_m: float = 0.0) -> Reactions:
+    def predict(
+        self,
+        time_s: float,
+        forces: FloatArray,
+        contact: ContactTracker,
+        ground_m: float = 0.0,
+        measured: Sequence[Load | None] = (None, None),
+    ) -> Reactions:
         """Ground reactions at the skeleton's present pose.
 
         Parameters
@@ -148,6 +163,9 @@ class GroundPredictor:
             Who is on the ground.
         ground_m
             Height of the ground, m.
+        measured
+            What plates or insoles tell of each foot. Where they tell it of one foot only, the other one takes
+            what Newton's law leaves.
         """
         force, moment = self._dynamics.external(forces, self._pelvis)
         center = self._skeleton.mass_center()
@@ -168,12 +186,19 @@ class GroundPredictor:
         point = self._on_sole(point + shift[:, None] * forward, forward)
 
         each = self._aimed(force, center, point, share, forward, ground_m)
+        torque = np.zeros((2, 3))
+        told = (measured[0] is not None, measured[1] is not None)
+        if any(told):
+            each, point, torque = _with_measured(each, point, torque, force, measured, share)
+            total = each[:, 1].sum()
+            share = each[:, 1] / total if total > 0.0 else np.zeros(2)
         left = np.where(self._known, force - each.sum(axis=0), 0.0)
-        turn = moment - cross(center, force) - cross(point - center, each).sum(axis=0)
+        turn = moment - cross(center, force) - (cross(point - center, each) + torque).sum(axis=0)
         confidence = 1.0 / (1.0 + (np.linalg.norm(left) / (RESIDUAL * self._weight_n)) ** 2)
-        if all(down):
+        if all(down) and not any(told):
             confidence *= DOUBLE_SUPPORT_CONFIDENCE
-        return Reactions(each, point, share, left, np.where(self._rolls, turn, 0.0), float(confidence))
+        turn = np.where(self._rolls, turn, 0.0)
+        return Reactions(each, point, share, left, turn, float(confidence), torque, told)
 
     def _aimed(
         self,
@@ -267,6 +292,28 @@ class GroundPredictor:
             weight = BALANCE_SHARE * (1.0 - (2.0 * x - 1.0) ** 4)
             second = weight * second + (1.0 - weight) * cubic
         return np.array([1.0 - second, second])
+
+
+def _with_measured(
+    each: FloatArray,
+    point: FloatArray,
+    torque: FloatArray,
+    total: FloatArray,
+    measured: Sequence[Load | None],
+    share: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(2, 3) forces, points and torques with what was measured in place of what was predicted."""
+    each, point, torque = each.copy(), point.copy(), torque.copy()
+    for foot, load in enumerate(measured):
+        if load is None:
+            continue
+        each[foot], torque[foot] = load.force, load.torque
+        if load.point is not None:
+            point[foot] = load.point
+        other = 1 - foot
+        if measured[other] is None and share[other]:
+            each[other] = total - load.force
+    return each, point, torque
 
 
 def _axes(forward: FloatArray) -> FloatArray:

@@ -44,6 +44,13 @@ class TwinSettings:
         "Place of the pelvis' sensor in the pelvis' OpenSim axes (forward, up, right), from the midpoint between the "
         "front spines; over the sacrum by default, m.",
     )
+    plates_yaw_deg: float = setting(
+        0.0,
+        "How far the axes of plates that are not in the walk's world (a treadmill's) are turned against it, about the "
+        "vertical, to the left positive, deg.",
+        low=-180.0,
+        high=180.0,
+    )
     hold_s: float = setting(
         0.5, "How long a coordinate whose sensors are missing keeps its last value, s.", low=0.0, high=60.0
     )

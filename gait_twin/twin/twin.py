@@ -25,6 +25,7 @@ from gait_twin.twin.forces import ForceEstimator, Forces
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
+from gait_twin.twin.plates import Plates
 from gait_twin.twin.quality import NOT_CALIBRATED, explain, lacking, pose_quality
 from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
@@ -69,6 +70,8 @@ class Twin:
         m coordinate names of the states; empty where too few sensors are worn for a skeleton.
     sensors
         Segments whose orientations are used.
+    plates
+        Takes measured ground reactions, `Plates`; without any, they are predicted.
     notices
         Sentences on what of the model or of the sensors is not used.
     velocity_delay_s, moment_delay_s
@@ -95,6 +98,7 @@ class Twin:
         weights = self.settings.sensor_weights()
         self.sensors = tuple(s for s in segments if s in bodies and weights.get(s, 1.0) > 0.0)
         self.notices = (*self.skeleton.notices, *notices)
+        self.plates = Plates(np.radians(self.settings.plates_yaw_deg))
         self._columns = [tuple(segments).index(s) for s in self.sensors]
         self._bodies = [bodies[s] for s in self.sensors]
         self._lacking = lacking(self.sensors)
@@ -133,6 +137,7 @@ class Twin:
             list(shanks.values()),
             self.settings.velocity_window_s,
             self.settings.force_window_s,
+            self.plates,
         )
         self._acceleration = PelvisAcceleration()
         self._lever = np.array(self.settings.pelvis_sensor_m)
@@ -267,6 +272,7 @@ class Twin:
             message=self._message(ready, heading, solution),
             ground=forces.ground,
             moment_delay_s=self.moment_delay_s,
+            powers=forces.powers,
         )
 
     def _force(

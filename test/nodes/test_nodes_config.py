@@ -68,7 +68,7 @@ def test_body_yaml_names_every_segment_on_its_default_topic() -> None:
 def test_rviz_asks_for_what_the_nodes_offer() -> None:
     displays = YAML(typ="safe").load(config_dir() / "gait_twin.rviz")["Visualization Manager"]["Displays"]
     topics = [display[key] for display in displays for key in ("Topic", "Description Topic") if key in display]
-    assert len(topics) == 3
+    assert len(topics) == 5
     for topic in topics:
         offered = qos(KNOWN[topic["Value"].lstrip("/")])
         assert topic["Reliability Policy"] == (

@@ -15,6 +15,7 @@ from gait_twin.recording import (
     FootPose,
     GaitEvent,
     GaitPhase,
+    GroundReaction,
     Side,
     Step,
     Stride,
@@ -142,8 +143,29 @@ def test_odometry_twist_is_in_the_child_frame(make):
     same(m.from_odometry(BASE, message, Side.RIGHT), pose)
 
 
+def test_ground_reactions_are_wrenches_at_the_centre_of_pressure(make):
+    force, nan3 = np.array([[10.0, 20.0, 700.0], [0.0, 0.0, 0.0]]), np.full(3, np.nan)
+    point = np.array([[1.0, 0.1, 0.0], [np.nan] * 3])
+    for measured, source in (((False, False), 1), ((True, False), 2), ((True, True), 2)):
+        ground = GroundReaction(1.92, force, point, np.array([2.0, 0.0]), nan3, nan3, 0.7, measured)
+        state = TwinState(2.0, ("a",), np.ones(1), np.zeros(1), 0.03, np.ones(1), ("pelvis",), np.ones(1), None, 1.0,
+                          "", ground, 0.08, np.full(1, 5.0))  # fmt: skip
+        message = m.to_twin_state(make, BASE, state)
+        # a foot in the air is nobody's measurement
+        assert message.ground_source == source
+        wrenches = tuple(m.to_wrench(make, BASE, ground, side, "anna/") for side in Side)
+        assert wrenches[0].header.frame_id == "anna/center_of_pressure_left"
+        points = tuple(m.to_point(make, BASE, ground.time_s, p, "odom") for p in point.tolist())
+        back = m.from_ground_messages(BASE, message, wrenches, points)
+        np.testing.assert_array_equal(back.force_n, force)
+        np.testing.assert_array_equal(back.center_of_pressure_m, point)
+        assert (back.time_s, back.confidence, back.measured) == (1.92, 0.7, (source == 2,) * 2)
+    mixed = GroundReaction(1.0, np.ones((2, 3)), np.ones((2, 3)), np.zeros(2), nan3, nan3, 1.0, (True, False))
+    assert (m.ground_source(mixed), m.ground_source(None)) == (3, 0)
+
+
 def test_subject_and_points(make):
-    same(m.from_subject(m.to_subject(make, Subject("A", 1.7))), Subject("A", 1.7))
+    same(m.from_subject(m.to_subject(make, Subject("A", 1.7, model="x.osim"))), Subject("A", 1.7, model="x.osim"))
     assert m.from_point(BASE, m.to_point(make, BASE, 0.5, (1.0, 2.0, 3.0), "truth")) == (0.5, (1.0, 2.0, 3.0))
     message = m.to_joint_state(make, BASE, 0.25, ("hip", "knee"), np.array([0.1, 0.2]))
     time_s, names, positions = m.from_joint_state(BASE, message)

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.recording.axes import quat_conjugate, quat_rotate
-from gait_twin.recording.gait import NAN, EventKind, FootPose, GaitEvent, GaitPhase, Step, Stride, TwinState
+from gait_twin.recording.gait import (
+    NAN,
+    EventKind,
+    FootPose,
+    GaitClass,
+    GaitEvent,
+    GaitPhase,
+    GroundReaction,
+    Step,
+    Stride,
+    TwinState,
+)
 from gait_twin.recording.messages.parts import (
     WORLD_FRAME,
     TimeBase,
@@ -213,6 +224,9 @@ def to_twin_state(make: Make, base: TimeBase, state: TwinState, frame_id: str = 
         velocity_delay=state.velocity_delay_s,
         moments=floats(state.moments),
         moment_delay=state.moment_delay_s,
+        powers=floats(state.powers),
+        moment_confidence=NAN if state.ground is None else state.ground.confidence,
+        ground_source=ground_source(state.ground),
         sensors=list(state.sensors),
         residuals=floats(state.residuals_rad),
         stance_side=0 if state.stance_side is None else 1 + _SIDE_CODE[state.stance_side],
@@ -231,11 +245,106 @@ def from_twin_state(base: TimeBase, message: Any) -> TwinState:
         velocity_delay_s=message.velocity_delay,
         moments=np.array(message.moments),
         moment_delay_s=message.moment_delay,
+        powers=np.array(getattr(message, "powers", ())),
         sensors=tuple(message.sensors),
         residuals_rad=np.array(message.residuals),
         stance_side=_SIDES[message.stance_side - 1] if message.stance_side else None,
         quality=message.quality,
         message=message.message,
+    )
+
+
+def ground_source(ground: GroundReaction | None) -> int:
+    """`ground_source` of ``gait_twin_msgs/TwinState``: none, predicted, measured, or mixed by foot."""
+    if ground is None:
+        return 0
+    touching = [by for by, force in zip(ground.measured, ground.force_n, strict=True) if force.any()]
+    return 1 if not any(touching) else 2 if all(touching) else 3
+
+
+def to_wrench(make: Make, base: TimeBase, ground: GroundReaction, side: Side, prefix: str = "") -> Any:
+    """``geometry_msgs/WrenchStamped`` on a foot at its own instant: force and free moment in the world's axes.
+
+    Its frame is `pressure_frame`, which has its origin in the centre of pressure.
+    """
+    row = _SIDE_CODE[side]
+    return make(
+        "geometry_msgs/msg/WrenchStamped",
+        header=base.header(make, ground.time_s, prefix + pressure_frame(side)),
+        wrench=make(
+            "geometry_msgs/msg/Wrench",
+            force=vector(make, *ground.force_n[row].tolist()),
+            torque=vector(make, 0.0, 0.0, float(ground.free_moment_nm[row])),
+        ),
+    )
+
+
+def pressure_frame(side: Side) -> str:
+    """Frame id of a foot's centre of pressure: there, with the world's axes."""
+    return f"center_of_pressure_{side}"
+
+
+def from_wrench(base: TimeBase, message: Any) -> tuple[float, str, NDArray[np.float64]]:
+    """Time (s), frame and (6,) force (N) and torque (N·m) of a ``geometry_msgs/WrenchStamped``."""
+    force, torque = message.wrench.force, message.wrench.torque
+    values = np.array([force.x, force.y, force.z, torque.x, torque.y, torque.z])
+    return base.seconds(message.header.stamp), message.header.frame_id, values
+
+
+def from_ground_messages(
+    base: TimeBase, state: Any, wrenches: tuple[Any, Any], points: tuple[Any, Any]
+) -> GroundReaction:
+    """`GroundReaction` of a state's message with the left and right wrench and centre of pressure of its moments.
+
+    Residuals are not carried: the moments of the joint to ground are them.
+    """
+    time_s, _, left = from_wrench(base, wrenches[0])
+    right = from_wrench(base, wrenches[1])[2]
+    unknown = np.full(3, NAN)
+    return GroundReaction(
+        time_s=time_s,
+        force_n=np.array([left[:3], right[:3]]),
+        center_of_pressure_m=np.array([from_point(base, point)[1] for point in points]),
+        free_moment_nm=np.array([left[5], right[5]]),
+        residual_force_n=unknown,
+        residual_moment_nm=unknown,
+        confidence=state.moment_confidence,
+        measured=(state.ground_source == 2, state.ground_source == 2),
+    )
+
+
+def to_gait_class(make: Make, base: TimeBase, found: GaitClass) -> Any:
+    """``gait_twin_msgs/GaitClass``."""
+    return make(
+        "gait_twin_msgs/msg/GaitClass",
+        header=base.header(make, found.time_s, ""),
+        start=base.stamp(make, found.start_s),
+        cycles=found.cycles,
+        labels=list(found.labels),
+        probabilities=floats(found.probabilities),
+        novelty=found.novelty,
+        unknown=found.unknown,
+        side=0 if found.side is None else 1 + _SIDE_CODE[found.side],
+        side_probability=found.side_probability,
+        segments=list(found.segments),
+        model=found.model,
+    )
+
+
+def from_gait_class(base: TimeBase, message: Any) -> GaitClass:
+    """`GaitClass` of its message."""
+    return GaitClass(
+        time_s=base.seconds(message.header.stamp),
+        start_s=base.seconds(message.start),
+        cycles=message.cycles,
+        labels=tuple(message.labels),
+        probabilities=np.array(message.probabilities),
+        novelty=message.novelty,
+        unknown=message.unknown,
+        side=_SIDES[message.side - 1] if message.side else None,
+        side_probability=message.side_probability,
+        segments=tuple(message.segments),
+        model=message.model,
     )
 
 
@@ -271,12 +380,14 @@ def to_subject(make: Make, subject: Subject) -> Any:
         name=subject.name,
         height=float(subject.height_m),
         mass=float(subject.mass_kg),
+        model=subject.model,
     )
 
 
 def from_subject(message: Any) -> Subject:
     """`Subject` of its message."""
-    return Subject(message.name, message.height, message.mass)
+    # a bag of an older version knows nothing of models
+    return Subject(message.name, message.height, message.mass, getattr(message, "model", ""))
 
 
 def to_point(make: Make, base: TimeBase, time_s: float, position_m: Any, frame_id: str) -> Any:

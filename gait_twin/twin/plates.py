@@ -1,0 +1,171 @@
+"""Ground reactions that plates or insoles measure, on their way into inverse dynamics."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gait_twin.recording import Side
+from gait_twin.recording.axes import OPENSIM_TO_ROS_QUAT_WXYZ, cross, quat_conjugate, quat_rotate
+from gait_twin.twin.model import Sole
+from gait_twin.twin.skeleton import Skeleton
+
+FloatArray = NDArray[np.float64]
+
+LOADED_N = 20.0
+"""A plate that carries less is empty: the usual threshold of gait laboratories."""
+LONGEST_GAP_S = 0.05
+"""Longest step between two samples that is bridged."""
+KEPT_S = 3.0
+"""A graph that plays runs so far ahead of its frames."""
+JUDGED = 100
+"""Loaded samples after which the sign of the vertical force is judged."""
+SIDES = (Side.RIGHT, Side.LEFT)
+"""In the order of the soles."""
+
+
+class Frame(Enum):
+    """What a measured wrench is expressed in."""
+
+    WORLD = "world"
+    """The walk's z-up world, about its origin: plates whose place in it is known."""
+    FOOT = "foot"
+    """The foot body's OpenSim axes (forward, up, right), about its origin: insoles and instrumented shoes."""
+    LEVEL = "level"
+    """z-up axes at an unknown place, as of a treadmill, whose belt is not in the world: the force alone is
+    used, and where it acts is predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A foot's measured reaction at one instant, in OpenSim's ground.
+
+    Attributes
+    ----------
+    force
+        (3,) N; zero while the plate is empty.
+    point
+        (3,) centre of pressure on the ground, m; None where it is not known.
+    torque
+        (3,) free moment, N·m.
+    """
+
+    force: FloatArray
+    point: FloatArray | None
+    torque: FloatArray
+
+
+class Plates:
+    """Keeps what was measured until the filter's instant comes by.
+
+    Parameters
+    ----------
+    yaw_rad
+        How far `Frame.LEVEL` axes are turned against the world's, about the vertical, left positive.
+
+    Attributes
+    ----------
+    message
+        A sentence where something measured cannot be used; empty otherwise.
+    """
+
+    def __init__(self, yaw_rad: float = 0.0) -> None:
+        self._yaw = yaw_rad
+        self._samples: dict[Side, deque[tuple[float, Frame, FloatArray]]] = {side: deque() for side in Side}
+        self._judged = dict.fromkeys(Side, 0)
+        self._pulling = dict.fromkeys(Side, 0)
+        self.message = ""
+
+    @property
+    def used(self) -> bool:
+        """Whether anything has been measured."""
+        return any(self._samples.values())
+
+    def push(self, side: Side, time_s: float, wrench: ArrayLike, frame: Frame) -> None:
+        """Take a sample; what is not finite, or older than the last one, is left out.
+
+        Parameters
+        ----------
+        side
+            Foot that is acted on.
+        time_s
+            Instant, s.
+        wrench
+            (6,) force on the foot (N) and moment (N·m).
+        frame
+            What they are expressed in.
+        """
+        values = np.array(wrench, dtype=float)
+        samples = self._samples[side]
+        if not np.isfinite(values).all() or not np.isfinite(time_s):
+            return
+        if samples and time_s <= samples[-1][0]:
+            if samples[-1][0] - time_s < KEPT_S:
+                return
+            samples.clear()  # played again from the beginning
+        samples.append((time_s, frame, values))
+        while samples[0][0] < time_s - KEPT_S:
+            samples.popleft()
+        up = values[1] if frame is Frame.FOOT else values[2]
+        if abs(up) > LOADED_N:
+            self._judged[side] += 1
+            self._pulling[side] += up < 0.0
+
+    def at(self, time_s: float, skeleton: Skeleton, soles: Sequence[Sole]) -> list[Load | None]:
+        """Load of each sole, right then left, at an instant; None where it was not measured (yet).
+
+        `skeleton` holds the pose of that instant.
+        """
+        loads = []
+        for side, sole in zip(SIDES, soles, strict=True):
+            found = None if self._reversed(side) else self._between(side, time_s)
+            loads.append(found and self._load(*found, skeleton, sole))
+        return loads
+
+    def _reversed(self, side: Side) -> bool:
+        wrong = self._judged[side] >= JUDGED and 2 * self._pulling[side] > self._judged[side]
+        if wrong:
+            self.message = (
+                f"The vertical force on the {side} foot points down: give the force on the foot, which points up. "
+                "It is not used."
+            )
+        return wrong
+
+    def _between(self, side: Side, time_s: float) -> tuple[Frame, FloatArray] | None:
+        """Linear between the two samples around an instant."""
+        after = None
+        for sample in reversed(self._samples[side]):
+            if sample[0] <= time_s:
+                if sample[0] == time_s:
+                    return sample[1:]
+                if after is None or after[0] - sample[0] > LONGEST_GAP_S or after[1] is not sample[1]:
+                    return None
+                share = (time_s - sample[0]) / (after[0] - sample[0])
+                return sample[1], (1.0 - share) * sample[2] + share * after[2]
+            after = sample
+        return None
+
+    def _load(self, frame: Frame, wrench: FloatArray, skeleton: Skeleton, sole: Sole) -> Load:
+        force, moment = wrench[:3], wrench[3:]
+        if frame is Frame.FOOT:
+            (origin,), (quat,) = skeleton.origins([sole.body]), skeleton.quaternions([sole.body])
+            force, moment = quat_rotate(quat, force), quat_rotate(quat, moment)
+            moment = moment + cross(origin, force)
+        else:
+            turn = quat_conjugate(OPENSIM_TO_ROS_QUAT_WXYZ)
+            if frame is Frame.LEVEL:
+                c, s = np.cos(self._yaw), np.sin(self._yaw)
+                force = np.array([c * force[0] - s * force[1], s * force[0] + c * force[1], force[2]])
+            force, moment = quat_rotate(turn, force), quat_rotate(turn, moment)
+        if force[1] < LOADED_N:
+            return Load(np.zeros(3), None, np.zeros(3))
+        if frame is Frame.LEVEL:
+            return Load(force, None, np.zeros(3))
+        point = np.array([moment[2], 0.0, -moment[0]]) / force[1]
+        free = moment[1] - cross(point, force)[1]
+        return Load(force, point, np.array([0.0, free, 0.0]))
