@@ -1,0 +1,163 @@
+"""The class of a walk from its last cycles, streaming."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.classification.cycles import Cycle, CycleCutter
+from gait_twin.classification.network import SETS, Model, softmax, stacked, worn
+from gait_twin.classification.settings import ClassifierSettings
+from gait_twin.recording import SEGMENTS, BodyFrames, GaitClass, Side, Stride, TwinState
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one cycle says.
+
+    Attributes
+    ----------
+    side, start_s, end_s, segments
+        Of the cycle.
+    logits
+        (o,) with near read as left, far as right.
+    distance, limits
+        Distance to the training data; its thresholds for one cycle and for the mean of many. NaN where not known.
+    """
+
+    side: Side
+    start_s: float
+    end_s: float
+    segments: tuple[str, ...]
+    logits: FloatArray
+    distance: float
+    limits: tuple[float, float]
+
+
+def judge(model: Model, cycles: Sequence[Cycle]) -> list[Judged]:
+    """What each of some cycles says."""
+    if not cycles:
+        return []
+    curves, numbers = stacked(cycles)
+    logits, embedding = model.answer(curves, numbers)
+    logits = model.of_sides(logits, [c.side for c in cycles])
+    sets = worn(np.isfinite(curves).all(axis=1))
+    judged = []
+    for i, cycle in enumerate(cycles):
+        novelty = model.novelty.get(SETS[sets[i]])
+        distance, limits = float("nan"), (float("nan"), float("nan"))
+        if novelty is not None:
+            distance = float(novelty.distance(embedding[i : i + 1])[0])
+            limits = (novelty.cycle, novelty.walk)
+        judged.append(Judged(cycle.side, cycle.start_s, cycle.end_s, cycle.segments, logits[i], distance, limits))
+    return judged
+
+
+def together(model: Model, judged: Sequence[Judged]) -> GaitClass:
+    """Class of a walk from what its cycles say, at least one: mean logarithmic odds, calibrated for their number."""
+    n = len(judged)
+    logits = np.mean([one.logits for one in judged], axis=0)
+    shares = softmax(logits / model.temperature(n))
+    probabilities = np.zeros(len(model.labels))
+    for output, share in zip(model.outputs, shares, strict=True):
+        probabilities[output.label] += share
+    best = int(np.argmax(probabilities))
+    sided = {o.leg: s for o, s in zip(model.outputs, shares, strict=True) if o.label == best and o.leg}
+    side, side_probability = None, float("nan")
+    if sided:
+        left = sided.get("near", 0.0) >= sided.get("far", 0.0)
+        side = Side.LEFT if left else Side.RIGHT
+        side_probability = float(max(sided.values()) / max(probabilities[best], 1e-300))
+    cycle, walk = np.mean([one.limits for one in judged], axis=0)
+    limit = walk + (cycle - walk) / np.sqrt(n)
+    novelty = float(np.mean([one.distance for one in judged]) / limit)
+    counts = Counter(segment for one in judged for segment in one.segments)
+    return GaitClass(
+        time_s=max(one.end_s for one in judged),
+        start_s=min(one.start_s for one in judged),
+        cycles=n,
+        labels=model.labels,
+        probabilities=probabilities,
+        novelty=novelty,
+        unknown=novelty > 1.0,
+        side=side,
+        side_probability=side_probability,
+        segments=tuple(s for s in SEGMENTS if counts[s] > n / 2),
+        model=model.name,
+    )
+
+
+class GaitClassifier:
+    """Names the gait from frames, the twin's states and strides.
+
+    Parameters
+    ----------
+    segments
+        Of the frames to come.
+    settings
+        Defaults when None.
+    model
+        The trained classifier; the one that the settings name when None.
+    with_twin
+        Whether states of a twin come too; otherwise the feet alone are looked at.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be read.
+    """
+
+    def __init__(
+        self,
+        segments: Sequence[str],
+        settings: ClassifierSettings | None = None,
+        model: Model | None = None,
+        with_twin: bool = True,
+    ) -> None:
+        self.settings = settings or ClassifierSettings()
+        path = self.settings.model_path
+        self.model = model or Model.load(Path(path) if path else None)
+        self._cutter = CycleCutter(segments, self.settings, with_twin)
+        self._recent: deque[Judged] = deque(maxlen=self.settings.cycles)
+        self.cycles: list[Cycle] = []
+        """Cycles that the last `update` or `flush` gave."""
+
+    def update(
+        self, frames: BodyFrames, states: Sequence[TwinState] = (), strides: Sequence[Stride] = ()
+    ) -> list[GaitClass]:
+        """Take what came and give the class after each cycle that became complete.
+
+        Results depend on the data alone: not on how the three streams are cut into blocks, nor on which of them
+        is ahead.
+
+        Parameters
+        ----------
+        frames
+            n frames that follow those given before; n may be 0.
+        states, strides
+            Of the twin, and of the step estimator, in their order; of any of the frames given so far or later.
+        """
+        self.cycles = self._cutter.update(frames, states, strides)
+        return self._say(self.cycles)
+
+    def flush(self) -> list[GaitClass]:
+        """End of the stream: the class after each of the last cycles."""
+        self.cycles = self._cutter.flush()
+        return self._say(self.cycles)
+
+    def _say(self, cycles: Sequence[Cycle]) -> list[GaitClass]:
+        found = []
+        # one by one: sums over several at once may differ in the last bit
+        for cycle in cycles:
+            self._recent.extend(judge(self.model, [cycle]))
+            while self._recent[0].end_s < cycle.end_s - self.settings.memory_s:
+                self._recent.popleft()
+            found.append(together(self.model, list(self._recent)))
+        return found

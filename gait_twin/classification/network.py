@@ -1,0 +1,287 @@
+"""The cycle network: what it is made of, its file, and its answers without a framework.
+
+Three convolutions around the (closed) gait cycle, halving it each time; what is left of it, the stride's numbers, and
+what was known at all go through one hidden layer, the embedding, to one logit for each class and affected side.
+Several members, trained from different starts, are averaged. Training (`gait_twin.classification.training`) needs
+torch; this does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gait_twin.classification.channels import CHANNELS, GROUPS, NUMBERS, POINTS
+from gait_twin.classification.cycles import Cycle
+from gait_twin.errors import InputError
+from gait_twin.recording import Side
+
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+FORMAT = 1
+STEPS = POINTS - 1
+"""A cycle is closed: its last point is the next one's first."""
+KERNELS = (7, 5, 5)
+STRIDE = 2
+WIDTHS = (32, 48, 32)
+LENGTHS = (50, 25, 13)
+SIDE_WIDTH = 48
+"""Of the layer that takes the numbers and the masks."""
+EMBEDDING = 64
+PARAMETERS = (
+    *(f"{kind}{i}" for i in range(3) for kind in ("kernel", "bias")),
+    "mask",
+    "side",
+    "side_bias",
+    "hidden",
+    "hidden_bias",
+    "head",
+    "head_bias",
+)
+"""Of a member: (kernel, inputs, width) and (width,) of each convolution; (c, width) of the channels' mask into the
+first; then matrices (inputs, outputs) and biases."""
+
+SETS = ("feet", "legs", "trunk")
+"""What can be worn: the feet alone; pelvis and legs; the trunk too. Novelty is judged by what is worn."""
+DEFAULT_MODEL = Path(__file__).parent / "weights" / "gait_patterns.npz"
+
+
+def worn(known: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(n,) index into `SETS` of what (n, c) known channels tell of."""
+    trunk = known[:, GROUPS["trunk"]].any(axis=1)
+    legs = known[:, GROUPS["angles"]].any(axis=1)
+    return np.where(trunk & legs, 2, np.where(legs, 1, 0))
+
+
+@dataclass(frozen=True)
+class Output:
+    """One logit: a class, and which leg is affected, as the cycle's near leg sees it (``near``, ``far`` or empty)."""
+
+    label: int
+    leg: str
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Where cycles of the training data lie in the embedding, for one of `SETS`.
+
+    Attributes
+    ----------
+    means, whiten
+        (o, e) mean of each output's cycles, and (e, e) that turns differences into units of the common spread.
+    cycle, walk
+        Distance beyond which one cycle, and the mean of many, of the known classes in twenty lies.
+    """
+
+    means: FloatArray
+    whiten: FloatArray
+    cycle: float
+    walk: float
+
+    def distance(self, embedding: FloatArray) -> FloatArray:
+        """(n,) distance of (n, e) embeddings to the nearest mean (Lee et al. 2018, NeurIPS)."""
+        at, means = embedding @ self.whiten, self.means @ self.whiten
+        squared = (at**2).sum(axis=1)[:, None] - 2.0 * at @ means.T + (means**2).sum(axis=1)
+        return np.sqrt(np.maximum(squared.min(axis=1), 0.0))
+
+    def threshold(self, cycles: int) -> float:
+        """Of the mean distance of some cycles: between the two that were fitted, as means of independent ones go."""
+        return float(self.walk + (self.cycle - self.walk) / np.sqrt(max(cycles, 1)))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained classifier.
+
+    Attributes
+    ----------
+    name
+        As messages and reports show it.
+    labels
+        k classes.
+    outputs
+        What each logit stands for.
+    members
+        Parameters of each network by name, see `PARAMETERS`.
+    curve_mean, curve_sd, number_mean, number_sd
+        What inputs are standardised with: (c,) and (s,).
+    temperatures
+        That logits of one cycle, and means of many cycles' logits, are divided by.
+    novelty
+        For each of `SETS` that was trained.
+    notes
+        Where it comes from: data, settings, scores; plain types.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    members: tuple[dict[str, Float32Array], ...]
+    curve_mean: Float32Array
+    curve_sd: Float32Array
+    number_mean: Float32Array
+    number_sd: Float32Array
+    temperatures: tuple[float, float] = (1.0, 1.0)
+    novelty: dict[str, Novelty] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def inputs(self, curves: Float32Array, numbers: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Standardised curves (n, 100, c), numbers (n, 2 s) with their mask, and the channels' mask (n, c)."""
+        known = np.isfinite(curves).all(axis=1)
+        x = (curves[:, :STEPS] - self.curve_mean) / self.curve_sd
+        x = np.where(known[:, None, :], x, np.float32(0.0)).astype(np.float32)
+        y = (numbers - self.number_mean) / self.number_sd
+        told = np.isfinite(y)
+        y = np.concatenate([np.where(told, np.clip(y, -8.0, 8.0), 0.0), told], axis=1).astype(np.float32)
+        return np.clip(x, -8.0, 8.0), y, known.astype(np.float32)
+
+    def answer(self, curves: Float32Array, numbers: Float32Array) -> tuple[FloatArray, FloatArray]:
+        """Logits and embeddings of cycles.
+
+        Parameters
+        ----------
+        curves, numbers
+            (n, 101, c) and (n, s), as in `Cycle`; NaN where not known.
+
+        Returns
+        -------
+        logits
+            (n, len(outputs)) mean of the members' logarithmic odds.
+        embedding
+            (n, e) of all members side by side.
+        """
+        x, y, known = self.inputs(curves, numbers)
+        found = [_forward(member, x, y, known) for member in self.members]
+        logits = np.mean([logit for logit, _ in found], axis=0)
+        return logits.astype(float), np.concatenate([hidden for _, hidden in found], axis=1).astype(float)
+
+    def of_sides(self, logits: FloatArray, sides: Sequence[Side]) -> FloatArray:
+        """(n, o) logits of cycles as those of left and right: near is left in a cycle of the left leg.
+
+        Column order is that of `outputs`, with near read as left and far as right.
+        """
+        swapped = [self.outputs.index(Output(o.label, _OTHER[o.leg])) for o in self.outputs]
+        right = np.array([side is Side.RIGHT for side in sides])
+        return np.where(right[:, None], logits[:, swapped], logits)
+
+    def temperature(self, cycles: int) -> float:
+        """For the mean logits of so many cycles."""
+        one, many = self.temperatures
+        return many + (one - many) / max(cycles, 1)
+
+    def save(self, path: Path) -> None:
+        """Write as one .npz file."""
+        arrays: dict[str, Any] = {f"{k}.{name}": a for k, member in enumerate(self.members) for name, a in member.items()}
+        for kind, one in self.novelty.items():
+            arrays |= {f"novelty.{kind}.means": one.means, f"novelty.{kind}.whiten": one.whiten}
+        about = {
+            "format": FORMAT,
+            "name": self.name,
+            "labels": self.labels,
+            "outputs": [[o.label, o.leg] for o in self.outputs],
+            "members": len(self.members),
+            "channels": [c.name for c in CHANNELS],
+            "numbers": NUMBERS,
+            "temperatures": self.temperatures,
+            "novelty": {kind: [one.cycle, one.walk] for kind, one in self.novelty.items()},
+            "notes": self.notes,
+        }
+        np.savez_compressed(
+            path,
+            **{k: a.astype(np.float32) for k, a in arrays.items()},
+            curve_mean=self.curve_mean,
+            curve_sd=self.curve_sd,
+            number_mean=self.number_mean,
+            number_sd=self.number_sd,
+            about=np.array(json.dumps(about)),
+        )
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Model:
+        """Read what `save` wrote; the shipped gait patterns when None.
+
+        Raises
+        ------
+        InputError
+            If the file is not there, or not of this program.
+        """
+        path = path or DEFAULT_MODEL
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                about = json.loads(str(held["about"]))
+                if about["format"] != FORMAT or about["channels"] != [c.name for c in CHANNELS]:
+                    raise InputError(f"{path} is of another version; train it anew with gait-twin train classifier.")
+                return cls(
+                    name=about["name"],
+                    labels=tuple(about["labels"]),
+                    outputs=tuple(Output(int(label), str(leg)) for label, leg in about["outputs"]),
+                    members=tuple({n: held[f"{k}.{n}"] for n in PARAMETERS} for k in range(about["members"])),
+                    curve_mean=held["curve_mean"],
+                    curve_sd=held["curve_sd"],
+                    number_mean=held["number_mean"],
+                    number_sd=held["number_sd"],
+                    temperatures=tuple(about["temperatures"]),
+                    novelty={
+                        kind: Novelty(
+                            held[f"novelty.{kind}.means"].astype(float),
+                            held[f"novelty.{kind}.whiten"].astype(float),
+                            *limits,
+                        )
+                        for kind, limits in about["novelty"].items()
+                    },
+                    notes=about["notes"],
+                )
+        except (OSError, KeyError, ValueError, TypeError, EOFError) as problem:
+            raise InputError(f"{path} cannot be read as weights of a gait classifier: {problem}.") from None
+
+    @property
+    def count(self) -> int:
+        """Number of parameters of all members."""
+        return sum(a.size for member in self.members for a in member.values())
+
+
+_OTHER = {"": "", "near": "far", "far": "near"}
+
+
+def stacked(cycles: Sequence[Cycle]) -> tuple[Float32Array, Float32Array]:
+    """Curves (n, 101, c) and numbers (n, s) of cycles."""
+    curves = np.array([c.curves for c in cycles], np.float32).reshape(-1, POINTS, len(CHANNELS))
+    return curves, np.array([c.numbers for c in cycles], np.float32).reshape(-1, len(NUMBERS))
+
+
+def taps(length: int, kernel: int) -> NDArray[np.intp]:
+    """(outputs, kernel) points of a closed curve that each output of a convolution takes."""
+    outputs = -(-length // STRIDE)
+    return (np.arange(outputs)[:, None] * STRIDE + np.arange(kernel) - kernel // 2) % length
+
+
+_TAPS = tuple(taps(n, k) for n, k in zip((STEPS, *LENGTHS[:2]), KERNELS, strict=True))
+
+
+def _forward(
+    p: dict[str, Float32Array], x: Float32Array, y: Float32Array, known: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    for i, points in enumerate(_TAPS):
+        kernel = p[f"kernel{i}"]
+        patches = x[:, points].reshape(len(x), len(points), -1)
+        x = patches @ kernel.reshape(-1, kernel.shape[2]) + p[f"bias{i}"]
+        if i == 0:
+            x = x + (known @ p["mask"])[:, None, :]
+        x = np.maximum(x, np.float32(0.0))
+    side = np.maximum(np.concatenate([y, known], axis=1) @ p["side"] + p["side_bias"], np.float32(0.0))
+    hidden = np.concatenate([x.reshape(len(x), -1), side], axis=1) @ p["hidden"] + p["hidden_bias"]
+    hidden = np.maximum(hidden, np.float32(0.0))
+    return hidden @ p["head"] + p["head_bias"], hidden
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Along the last axis."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
