@@ -2,11 +2,19 @@
 
 from gait_twin.twin.default_model import build_default_model
 from gait_twin.twin.dynamics import InverseDynamics, Wrench
-from gait_twin.twin.export import CycleCurves, cycle_curves, ground_reactions_table, moments_table, powers_table
-from gait_twin.twin.external_loads import ExternalLoads, read_external_loads
+from gait_twin.twin.export import (
+    CycleCurves,
+    confidence_table,
+    cycle_curves,
+    ground_reactions_table,
+    moments_table,
+    powers_table,
+)
+from gait_twin.twin.external_loads import ExternalLoads, read_external_loads, read_ground_reactions
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
 from gait_twin.twin.model import load_model, map_segments
+from gait_twin.twin.offline import inverse_dynamics, registered
 from gait_twin.twin.plates import Frame, Plates
 from gait_twin.twin.scaling import scale_by_lengths, scale_by_markers, scale_by_setup
 from gait_twin.twin.settings import TwinSettings
@@ -34,17 +42,21 @@ __all__ = [
     "TwinSettings",
     "Wrench",
     "build_default_model",
+    "confidence_table",
     "cycle_curves",
     "ground_reactions_table",
+    "inverse_dynamics",
     "load_model",
     "make_model",
     "map_segments",
     "moments_table",
     "powers_table",
     "read_external_loads",
+    "read_ground_reactions",
     "read_marker_tasks",
     "read_markers",
     "read_table",
+    "registered",
     "robot_description",
     "scale_by_lengths",
     "scale_by_markers",

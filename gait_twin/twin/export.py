@@ -66,18 +66,24 @@ def moments_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
 
 
 def powers_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
-    """Power of each joint coordinate at the moments' instants, W: ``<coordinate>_power``, positive when it drives."""
+    """Power of each joint coordinate at the moments' instants, W: ``<coordinate>_power``, positive when it drives.
+
+    By velocities of the same filter and instant as the moments; NaN where one is not known.
+    """
     known = [s for s in states if s.ground is not None]
-    at = _instants(known)
-    moving = [s for s in states if s.coordinates and np.isfinite(s.velocity_delay_s)]
-    time_s = np.array([s.time_s - s.velocity_delay_s for s in moving])
     root = {i for part in skeleton.pelvis_joint() for i in part}
     joints = [i for i in range(len(skeleton.coordinates)) if i not in root]
-    rates = np.array([s.velocities for s in moving]).reshape(len(moving), len(skeleton.coordinates))
-    columns = [np.interp(at, time_s, rates[:, i]) if len(at) else at for i in joints]
-    moments = np.array([s.moments[joints] for s in known]).reshape(len(known), len(joints))
-    values = moments * np.array(columns).reshape(len(joints), len(at)).T
-    return Table(at, tuple(f"{skeleton.coordinates[i]}_power" for i in joints), values)
+    nothing = np.full(len(skeleton.coordinates), np.nan)
+    powers = np.array([s.powers if len(s.powers) else nothing for s in known])
+    values = powers.reshape(len(known), len(skeleton.coordinates))[:, joints]
+    return Table(_instants(known), tuple(f"{skeleton.coordinates[i]}_power" for i in joints), values)
+
+
+def confidence_table(states: Sequence[TwinState]) -> Table:
+    """``confidence`` of moments and ground reactions at their own instants, 0 to 1."""
+    known = [s.ground for s in states if s.ground is not None]
+    values = np.array([g.confidence for g in known]).reshape(len(known), 1)
+    return Table(np.array([g.time_s for g in known]), ("confidence",), values)
 
 
 def ground_reactions_table(states: Sequence[TwinState]) -> Table:

@@ -103,6 +103,66 @@ def read_external_loads(setup: str | Path, table: str | Path | None = None) -> E
     return ExternalLoads(data.time_s, tuple(bodies), force, point, torque)
 
 
+PREFIXES = (
+    ("ground_force_r_", "ground_torque_r_", "ground_force_l_", "ground_torque_l_"),
+    ("R_ground_force_", "R_ground_torque_", "L_ground_force_", "L_ground_torque_"),
+    ("ground_force_", "ground_torque_", "1_ground_force_", "1_ground_torque_"),
+    ("ground_force_1_", "ground_torque_1_", "ground_force_2_", "ground_torque_2_"),
+    ("1_ground_force_", "1_ground_torque_", "2_ground_force_", "2_ground_torque_"),
+)
+"""How columns of right and left foot begin in tables that are in use; where only numbers tell the feet apart, the
+first is the right one, as in OpenSim's examples."""
+
+
+def read_ground_reactions(
+    path: str | Path, start_s: float = 0.0, feet: tuple[str, str] = ("calcn_r", "calcn_l")
+) -> ExternalLoads:
+    """Ground reactions on right and left foot, from a table alone or from an external loads setup.
+
+    Parameters
+    ----------
+    path
+        A ``.mot`` or ``.sto`` with ``ground_force_r_vx … pz`` and so on (other usual names are known too), or the
+        XML of an ``ExternalLoads`` setup.
+    start_s
+        Added to its times, s.
+    feet
+        Bodies of right and left foot.
+
+    Raises
+    ------
+    InputError
+        Not such a file, or one that does not tell the feet's forces.
+    """
+    if Path(path).suffix.lower() == ".xml":
+        loads = read_external_loads(path)
+        if set(loads.bodies) != set(feet):
+            raise InputError(f"{path} acts on {', '.join(loads.bodies)}; it has to act on {' and '.join(feet)} alone.")
+        order = [loads.bodies.index(foot) for foot in feet]
+        force, point, torque = (part[:, order] for part in (loads.force, loads.point, loads.torque))
+        return ExternalLoads(loads.time_s + start_s, feet, force, point, torque)
+    data = read_table(path)
+    if len(data.time_s) < 2 or not (np.diff(data.time_s) > 0.0).all():
+        raise InputError(f"{path} has to hold at least two rows of increasing time.")
+    for names in PREFIXES:
+        if f"{names[0]}vx" in data.columns and f"{names[2]}vx" in data.columns:
+            break
+    else:
+        wanted = " or ".join(f"{names[0]}vx with {names[2]}vx" for names in PREFIXES)
+        raise InputError(
+            f"{path} has no columns of right and left foot: name them {wanted} and so on, or give the setup file "
+            "(.xml) that names them."
+        )
+    parts = []
+    for force_name, torque_name in (names[:2], names[2:]):
+        # a table may leave free moments out
+        free = f"{torque_name}x" in data.columns
+        identifiers = (f"{force_name}v", f"{force_name}p", torque_name if free else "")
+        parts.append([_vectors(data, identifier, Path(path)) for identifier in identifiers])
+    force, point, torque = np.array(parts).transpose(1, 2, 0, 3)
+    return ExternalLoads(data.time_s + start_s, feet, force, point, torque)
+
+
 def _text(element: ElementTree.Element, tag: str) -> str:
     return (element.findtext(tag) or "").strip()
 

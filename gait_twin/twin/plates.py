@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,8 +21,8 @@ LOADED_N = 20.0
 """A plate that carries less is empty: the usual threshold of gait laboratories."""
 LONGEST_GAP_S = 0.05
 """Longest step between two samples that is bridged."""
-KEPT_S = 3.0
-"""A graph that plays runs so far ahead of its frames."""
+KEPT_S = 10.0
+"""A graph that plays, and an analysis by blocks, run some seconds ahead of the frames."""
 JUDGED = 100
 """Loaded samples after which the sign of the vertical force is judged."""
 SIDES = (Side.RIGHT, Side.LEFT)
@@ -76,7 +76,8 @@ class Plates:
 
     def __init__(self, yaw_rad: float = 0.0) -> None:
         self._yaw = yaw_rad
-        self._samples: dict[Side, deque[tuple[float, Frame, FloatArray]]] = {side: deque() for side in Side}
+        self._times: dict[Side, list[float]] = {side: [] for side in Side}
+        self._samples: dict[Side, list[tuple[Frame, FloatArray]]] = {side: [] for side in Side}
         self._judged = dict.fromkeys(Side, 0)
         self._pulling = dict.fromkeys(Side, 0)
         self.message = ""
@@ -84,7 +85,7 @@ class Plates:
     @property
     def used(self) -> bool:
         """Whether anything has been measured."""
-        return any(self._samples.values())
+        return any(self._times.values())
 
     def push(self, side: Side, time_s: float, wrench: ArrayLike, frame: Frame) -> None:
         """Take a sample; what is not finite, or older than the last one, is left out.
@@ -101,16 +102,19 @@ class Plates:
             What they are expressed in.
         """
         values = np.array(wrench, dtype=float)
-        samples = self._samples[side]
+        times, samples = self._times[side], self._samples[side]
         if not np.isfinite(values).all() or not np.isfinite(time_s):
             return
-        if samples and time_s <= samples[-1][0]:
-            if samples[-1][0] - time_s < KEPT_S:
+        if times and time_s <= times[-1]:
+            if times[-1] - time_s < KEPT_S:
                 return
-            samples.clear()  # played again from the beginning
-        samples.append((time_s, frame, values))
-        while samples[0][0] < time_s - KEPT_S:
-            samples.popleft()
+            times.clear()  # played again from the beginning
+            samples.clear()
+        times.append(time_s)
+        samples.append((frame, values))
+        if times[0] < time_s - 2.0 * KEPT_S:
+            old = bisect_left(times, time_s - KEPT_S)
+            del times[:old], samples[:old]
         up = values[1] if frame is Frame.FOOT else values[2]
         if abs(up) > LOADED_N:
             self._judged[side] += 1
@@ -138,17 +142,18 @@ class Plates:
 
     def _between(self, side: Side, time_s: float) -> tuple[Frame, FloatArray] | None:
         """Linear between the two samples around an instant."""
-        after = None
-        for sample in reversed(self._samples[side]):
-            if sample[0] <= time_s:
-                if sample[0] == time_s:
-                    return sample[1:]
-                if after is None or after[0] - sample[0] > LONGEST_GAP_S or after[1] is not sample[1]:
-                    return None
-                share = (time_s - sample[0]) / (after[0] - sample[0])
-                return sample[1], (1.0 - share) * sample[2] + share * after[2]
-            after = sample
-        return None
+        times, samples = self._times[side], self._samples[side]
+        after = bisect_left(times, time_s)
+        if after == len(times):
+            return None
+        frame, values = samples[after]
+        if times[after] == time_s:
+            return frame, values
+        step_s = times[after] - times[after - 1] if after else np.inf
+        if step_s > LONGEST_GAP_S or samples[after - 1][0] is not frame:
+            return None
+        share = (time_s - times[after - 1]) / step_s
+        return frame, (1.0 - share) * samples[after - 1][1] + share * values
 
     def _load(self, frame: Frame, wrench: FloatArray, skeleton: Skeleton, sole: Sole) -> Load:
         force, moment = wrench[:3], wrench[3:]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.recording.axes import quat_about_z, quat_conjugate, quat_from_rotvec, quat_multiply, quat_rotate
 from gait_twin.twin import (
+    ExternalLoads,
     InverseDynamics,
     Skeleton,
     Table,
     Wrench,
     build_default_model,
+    inverse_dynamics,
     load_model,
     read_external_loads,
+    read_ground_reactions,
+    read_table,
+    registered,
     write_table,
 )
 from gait_twin.twin.acceleration import GRAVITY_MPS2, PelvisAcceleration
@@ -49,30 +56,14 @@ def test_equals_opensims_tool_and_the_published_reference(data_dir: Path, tmp_pa
     folder = data_dir / "opensim_gait" / name
     loads = WALKS[name]
     model = load_model(folder / "subject01_scaled.osim")
-    dynamics = InverseDynamics(Skeleton(model))
-    coordinates = dynamics.skeleton.coordinates
-
     motion = opensim.Storage(str(folder / "reference_ik.mot"))
-    first, last = motion.getFirstTime(), motion.getLastTime()
-    model.initSystem()
-    model.getSimbodyEngine().convertDegreesToRadians(motion)
-    motion.pad(motion.getSize() // 2)
-    motion.lowpassIIR(6.0)
-    splines = opensim.GCVSplineSet(5, motion)
-    by_name = {splines.get(i).getName(): splines.get(i) for i in range(splines.getSize())}
-
-    def derivative(order: int, time_s: float) -> list[float]:
-        at = opensim.Vector(1, float(time_s))
-        if order == 0:
-            return [by_name[c].calcValue(at) for c in coordinates]
-        return [by_name[c].calcDerivative(opensim.StdVectorInt([0] * order), at) for c in coordinates]
 
     tool = opensim.InverseDynamicsTool()
     tool.setModel(model)
     tool.setModelFileName("")
     tool.setResultsDir(str(tmp_path))
-    tool.setStartTime(first)
-    tool.setEndTime(last)
+    tool.setStartTime(motion.getFirstTime())
+    tool.setEndTime(motion.getLastTime())
     tool.setCoordinatesFileName(str(folder / "reference_ik.mot"))
     tool.setLowpassCutoffFrequency(6.0)
     tool.setExternalLoadsFileName(str(folder / loads))
@@ -81,18 +72,72 @@ def test_equals_opensims_tool_and_the_published_reference(data_dir: Path, tmp_pa
     time_s, theirs = table(tmp_path / "id.sto")
     _, published = table(folder / "reference_id.sto")
 
-    measured = read_external_loads(folder / loads)
-    assert measured.bodies == ("calcn_r", "calcn_l")
-    # OpenSim's stamps are up to some microseconds before the first measurement
-    ours = [
-        dynamics.solve(*(derivative(order, at) for order in range(3)), measured.at(max(at, measured.time_s[0])))
-        for at in time_s
+    # the setup, and the table alone
+    for source in (loads, loads.replace(".xml", ".mot")):
+        measured = read_ground_reactions(folder / source)
+        assert measured.bodies == ("calcn_r", "calcn_l")
+        moments, powers = inverse_dynamics(Skeleton(model), read_table(folder / "reference_ik.mot"), measured)
+        np.testing.assert_allclose(moments.time_s, time_s, atol=1e-5)  # OpenSim resamples, with a drift
+        for label in theirs:
+            assert np.sqrt(np.mean((moments[label] - theirs[label]) ** 2)) < 0.01, label
+            assert np.sqrt(np.mean((moments[label] - published[label]) ** 2)) < 0.1, label
+        assert 80.0 < powers["ankle_angle_r_power"].max() < 500.0
+
+
+def test_ground_reactions_of_another_world_are_turned_and_shifted() -> None:
+    """A walk on plates that lie askew; and a belt, on which pressure does not move with the feet."""
+    time_s = np.arange(0.0, 4.0, 0.01)
+    standing = np.stack([np.sin(3.0 * time_s) > -0.2, np.sin(3.0 * time_s) < 0.2], axis=1)
+    steps = np.stack([np.floor(3.0 * time_s / (2 * np.pi)) * 1.3, np.floor(3.0 * time_s / (2 * np.pi) + 0.5) * 1.3])
+    point = np.zeros((len(time_s), 2, 3))
+    point[..., 0], point[..., 2] = steps.T, (0.08, -0.08)
+    force = np.where(standing[..., None], [50.0, 700.0, 10.0], 0.0)
+    turn = Rotation.from_rotvec([0.0, 0.6, 0.0])
+    lab = ExternalLoads(
+        time_s,
+        ("calcn_r", "calcn_l"),
+        turn.apply(force.reshape(-1, 3)).reshape(force.shape),
+        turn.apply(point.reshape(-1, 3)).reshape(force.shape) + np.array([3.0, 0.0, -2.0]),
+        np.zeros_like(force),
+    )
+    found, notice = registered(lab, time_s, force, point)
+    assert "turned" in notice
+    np.testing.assert_allclose(found.force, force, atol=1e-9)
+    np.testing.assert_allclose(found.point[standing], point[standing], atol=1e-9)
+    belt = dataclasses.replace(lab, point=np.zeros_like(point))
+    found, notice = registered(belt, time_s, force, point)
+    assert "treadmill" in notice
+    np.testing.assert_array_equal(found.force, belt.force)
+    np.testing.assert_allclose(found.point[standing], point[standing], atol=1e-9)
+    with pytest.raises(InputError, match="contact in common"):
+        registered(dataclasses.replace(lab, time_s=time_s + 100.0), time_s, force, point)
+
+
+def test_motions_that_cannot_be_differentiated_are_refused(dynamics: InverseDynamics) -> None:
+    with pytest.raises(InputError, match="at least 20 rows"):
+        inverse_dynamics(dynamics.skeleton, Table(np.arange(5.0), ("pelvis_tilt",), np.zeros((5, 1))))
+    still = Table(np.arange(100) / 100.0, ("pelvis_tilt",), np.zeros((100, 1)))
+    moments, _ = inverse_dynamics(dynamics.skeleton, still)
+    np.testing.assert_allclose(moments["pelvis_ty_force"], 70.0 * GRAVITY_MPS2, atol=0.05)
+    late = ExternalLoads(np.array([5.0, 6.0]), ("calcn_r",), *(np.zeros((2, 1, 3)),) * 3)
+    with pytest.raises(InputError, match="no time in common"):
+        inverse_dynamics(dynamics.skeleton, still, late)
+
+
+def test_tables_of_forces_name_their_feet(tmp_path: Path) -> None:
+    columns = ("ground_force_r_vx", "ground_force_r_vy", "ground_force_r_vz")
+    write_table(tmp_path / "one.mot", Table(np.arange(3.0), columns, np.zeros((3, 3))), "one")
+    with pytest.raises(InputError, match="no columns of right and left foot"):
+        read_ground_reactions(tmp_path / "one.mot")
+    names = [
+        f"{p}{a}" for p in ("ground_force_v", "ground_force_p", "1_ground_force_v", "1_ground_force_p") for a in "xyz"
     ]
-    for i, coordinate in enumerate(coordinates):
-        label = next(n for n in theirs if n in (f"{coordinate}_moment", f"{coordinate}_force"))
-        forces = np.array(ours)[:, i]
-        assert np.sqrt(np.mean((forces - theirs[label]) ** 2)) < 0.01, label
-        assert np.sqrt(np.mean((forces - published[label]) ** 2)) < 0.1, label
+    values = np.tile(np.arange(12.0), (3, 1))
+    write_table(tmp_path / "two.mot", Table(np.arange(3.0), tuple(names), values), "two")
+    loads = read_ground_reactions(tmp_path / "two.mot", start_s=2.0)
+    np.testing.assert_array_equal(loads.force[0], [[0.0, 1.0, 2.0], [6.0, 7.0, 8.0]])
+    assert loads.time_s[0] == 2.0
+    assert not loads.torque.any()
 
 
 LOADS = """<OpenSimDocument><ExternalLoads><objects><ExternalForce>

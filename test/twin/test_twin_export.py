@@ -54,6 +54,7 @@ def state(skeleton: Skeleton, time_s: float, *, known: bool = True) -> TwinState
         quality=1.0,
         ground=ground if known else None,
         moment_delay_s=0.08,
+        powers=np.full(m, 2.0 * (time_s - 0.08)),
     )
 
 
@@ -63,7 +64,6 @@ def test_moments_and_powers_at_their_own_instants(skeleton: Skeleton, tmp_path: 
     assert "knee_angle_r_moment" in moments.columns
     assert "pelvis_ty_force" in moments.columns
     assert moments.time_s[0] == pytest.approx(0.08)
-    # velocities grow with time: at the moment's instant, not at the state's
     np.testing.assert_allclose(powers["knee_angle_r_power"], 2.0 * powers.time_s, atol=1e-12)
     assert not any(name.startswith("pelvis") for name in powers.columns)
     write_table(tmp_path / "moments.sto", moments, "moments")
