@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +121,7 @@ class GaitClassifier:
         with_twin: bool = True,
     ) -> None:
         self.settings = settings or ClassifierSettings()
-        path = self.settings.model_path
-        self.model = model or Model.load(Path(path) if path else None)
+        self.model = model or Model.of_settings(self.settings)
         self._cutter = CycleCutter(segments, self.settings, with_twin)
         self._recent: deque[Judged] = deque(maxlen=self.settings.cycles)
         self.cycles: list[Cycle] = []

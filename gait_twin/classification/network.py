@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gait_twin.classification.channels import CHANNELS, GROUPS, NUMBERS, POINTS
 from gait_twin.classification.cycles import Cycle
+from gait_twin.classification.settings import ClassifierSettings
 from gait_twin.errors import InputError
 from gait_twin.recording import Side
 
@@ -240,6 +241,11 @@ class Model:
                 )
         except (OSError, KeyError, ValueError, TypeError, EOFError) as problem:
             raise InputError(f"{path} cannot be read as weights of a gait classifier: {problem}.") from None
+
+    @classmethod
+    def of_settings(cls, settings: ClassifierSettings) -> Model:
+        """The model that settings name."""
+        return cls.load(Path(settings.model_path) if settings.model_path else None)
 
     @property
     def count(self) -> int:
