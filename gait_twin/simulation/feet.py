@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import BSpline, make_interp_spline
 
 from gait_twin.recording import Side
+from gait_twin.simulation.deviation import swing_pitch_deg
+from gait_twin.simulation.patterns import FootChange
 from gait_twin.simulation.plan import Footfall, WalkPlan
 
 FloatArray = NDArray[np.float64]
@@ -39,6 +41,8 @@ _SETTLE = 0.25
 """The heel slides forward by millimetres (Cham, Redfern 2002, J Biomech 35:1331) for this share of flat - strike."""
 # Way of the forefoot rocker's centre (fraction of the whole) at fractions of the time from release to settling.
 _WAY = ((0.20, 0.40, 0.60, 0.80), (0.121, 0.368, 0.658, 0.908))
+_ASIDE = (0.45, 0.95, 1.0, 0.5)
+"""Of the way aside of a leg swung round, at the same instants."""
 # Its height over that at foot-flat, then the round heel's over the ground (fractions of body height), at fractions
 # of the time from release to heel strike.
 _HEIGHT = ((0.09, 0.20, 0.32, 0.455, 0.60), (0.0080, 0.0275, 0.0340, 0.0237, 0.0122))
@@ -159,6 +163,8 @@ class Flight:
         Spline of the pitch, rad.
     tilt
         Spline from toe-off to heel strike of heading and roll against those on the ground (2,), rad.
+    aside_m
+        Way of mid-swing to the left of the straight one, m.
     """
 
     start: Footfall
@@ -168,16 +174,21 @@ class Flight:
     lift: float
     pitch: BSpline
     tilt: BSpline
+    aside_m: float
 
 
 def plan_flights(plan: WalkPlan, side: Side) -> list[Flight]:
     """Every flight of a foot in order of time; short steps lift and pitch the foot less."""
     flights = []
     rng = np.random.default_rng([plan.walk.seed, 2, side is Side.LEFT])
-    for start, end in itertools.pairwise(plan.footfalls[side]):
-        varied = 1.0 + plan.walk.variability * _FLIGHT_CV * np.clip(rng.standard_normal(4), -2.5, 2.5)
+    foot = plan.deviation.foot(side)
+    marked = plan.deviation.expression(side, len(plan.footfalls[side]))
+    variability = plan.walk.variability * plan.deviation.pattern.variability
+    for k, (start, end) in enumerate(itertools.pairwise(plan.footfalls[side])):
+        varied = 1.0 + variability * _FLIGHT_CV * np.clip(rng.standard_normal(4), -2.5, 2.5)
         usual = 0.35 + 0.65 * min(end.reach, 1.15)
-        push, lift = usual * varied[0], usual * varied[1]
+        push = usual * varied[0] * max(1.0 + marked[k] * foot.push, 0.1)
+        lift = usual * varied[1] * max(1.0 + marked[k] * foot.lift, 0.2)
         land = min(0.15 + 0.85 * end.reach, 1.2) * varied[2]
         if not np.isfinite(end.off_s):
             land *= 0.6
@@ -192,7 +203,8 @@ def plan_flights(plan: WalkPlan, side: Side) -> list[Flight]:
             flat,
         ]
         degrees = np.array([0.0, *_RISE[1], _TOE_OFF_DEG, *_SWING[1], _STRIKE_DEG, *_LOADING[1], 0.0])
-        values = np.radians(np.where(degrees < 0.0, degrees * push, degrees * land))
+        degrees = np.where(degrees < 0.0, degrees * push, degrees * land)
+        values = np.radians(degrees + _pitch_change(degrees, foot, start, end, marked[k] * min(end.reach / 0.6, 1.0)))
         pitch = _joined(knots, values, np.zeros(3), np.zeros(3))
         release, settle = off - _RELEASE * (off - rise), strike + _SETTLE * (flat - strike)
         # outward is left of the left foot; inversion is left side down of the left foot
@@ -200,8 +212,25 @@ def plan_flights(plan: WalkPlan, side: Side) -> list[Flight]:
         via = np.array([[0.0, 0.0], *zip(_OUTWARD[1], _INVERSION[1], strict=True), [0.0, 0.0]])
         at = [off, *(off + (strike - off) * np.array(_INVERSION[0])), strike]
         tilt = _joined(at, np.radians(via) * mirror * usual * varied[3], np.zeros((3, 2)), np.zeros((3, 2)))
-        flights.append(Flight(start, end, release, settle, lift, pitch, tilt))
+        outward = foot.outward * plan.walk.height_m * marked[k] * min(end.reach / 0.6, 1.0)
+        aside = outward if side is Side.LEFT else -outward
+        flights.append(Flight(start, end, release, settle, lift, pitch, tilt, aside))
     return flights
+
+
+def _pitch_change(degrees: FloatArray, foot: FootChange, start: Footfall, end: Footfall, marked: float) -> FloatArray:
+    """Added to the normal pitch at the knots of a flight, degrees: what this foot does otherwise."""
+    rise, strike = len(_RISE[0]) + 1, -len(_LOADING[0]) - 2
+    before, after = np.degrees([start.flat_pitch_rad, end.flat_pitch_rad])
+    change = np.zeros_like(degrees)
+    change[rise : strike + 1 or None] = marked * swing_pitch_deg(foot, (0.0, *_SWING[0], 1.0))
+    if after < 0.0:
+        # who stands on the forefoot lands on it
+        change[strike] = min(change[strike], after - 1.0 - degrees[strike])
+    rolled, loaded = np.array([0.0, *_RISE[1]]) / _TOE_OFF_DEG, np.array([*_LOADING[1], 0.0]) / _STRIKE_DEG
+    change[:rise] = before * (1.0 - rolled) + change[rise] * rolled
+    change[strike + 1 :] = after * (1.0 - loaded) + change[strike] * loaded
+    return change
 
 
 def move_foot(plan: WalkPlan, side: Side, shape: FootShape, time_s: FloatArray) -> FootMotion:
@@ -226,6 +255,7 @@ def move_foot(plan: WalkPlan, side: Side, shape: FootShape, time_s: FloatArray) 
         pitch[rows] = flight.pitch(time_s[rows])
     for fall in falls:
         rows = _rows(time_s, fall.strike_s, fall.off_s)
+        pitch[_rows(time_s, fall.flat_s, fall.rise_s)] = fall.flat_pitch_rad
         x, z = shape.roll(pitch[rows])
         center[rows, :2] = fall.place_m + np.outer(x, _ahead(fall))
         center[rows, 2] = z
@@ -268,7 +298,9 @@ def _swing(flight: Flight, shape: FootShape, height_m: float) -> tuple[BSpline, 
     start, start_rates = rolling(flight.start, release)
     end, end_rates = rolling(flight.end, settle)
     via_s, share = release + (settle - release) * np.array(_WAY[0]), np.array(_WAY[1])[:, None]
-    way = start[:2] + share * (end - start)[:2]
+    heading = 0.5 * (flight.start.heading_rad + flight.end.heading_rad)
+    aside = flight.aside_m * np.outer(_ASIDE, [-np.sin(heading), np.cos(heading)])
+    way = start[:2] + share * (end - start)[:2] + aside
     level = _joined(
         [release, *via_s, settle], np.vstack([start[:2], way, end[:2]]), start_rates[:, :2], end_rates[:, :2]
     )
@@ -292,6 +324,11 @@ def _toe_bend(
     bend = in_swing.copy()
     for flight in flights:
         off, strike = flight.start.off_s, flight.end.strike_s
+        if flight.pitch(strike) < 0.0:
+            # a forefoot lands with its toes level, and keeps them on the ground
+            rows = _rows(time_s, off + 0.5 * (strike - off), flight.end.rise_s)
+            part = _smooth_step(np.clip((time_s[rows] - strike) / (0.5 * (strike - off)) + 1.0, 0.0, 1.0))
+            bend[rows] += part * (down[rows] - in_swing[rows])
         rows = _rows(time_s, flight.start.rise_s, off + 0.3 * (strike - off))
         ball = np.maximum(center_height[rows] - shape.ball_radius_m * np.cos(pitch[rows]), 0.0)
         on_ground = down[rows] - np.arcsin(np.minimum(ball / toe_length, 1.0))

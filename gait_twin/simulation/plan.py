@@ -12,6 +12,8 @@ from scipy.interpolate import CubicSpline
 from gait_twin.errors import InputError
 from gait_twin.recording import Side
 from gait_twin.simulation import published
+from gait_twin.simulation.deviation import Deviation, deviation_of
+from gait_twin.simulation.patterns import FootChange
 from gait_twin.simulation.settings import WalkSettings
 
 FloatArray = NDArray[np.float64]
@@ -86,6 +88,8 @@ class Footfall:
         Arc length of the route at which it stands, m.
     reach
         Way of the foot in the swing before, as a fraction of a normal stride (0.82 body heights).
+    flat_pitch_rad
+        Pitch between `flat_s` and `rise_s`: 0, or below where a foot stands on its forefoot.
     """
 
     side: Side
@@ -97,6 +101,7 @@ class Footfall:
     heading_rad: float
     arc_m: float
     reach: float
+    flat_pitch_rad: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class WalkPlan:
         Every footfall of a side in order of time, the initial standing one first.
     landings
         All footfalls that begin with a heel strike, in order of time.
+    deviation
+        How this person's gait differs from the normal one.
     """
 
     walk: WalkSettings
@@ -121,6 +128,7 @@ class WalkPlan:
     cadence_spm: float
     footfalls: dict[Side, tuple[Footfall, ...]]
     landings: tuple[Footfall, ...]
+    deviation: Deviation
 
 
 @dataclass(slots=True)
@@ -141,7 +149,14 @@ def plan_walk(walk: WalkSettings) -> WalkPlan:
     InputError
         When speed and cadence together ask for steps longer than legs can make.
     """
-    speed, cadence = published.natural_gait(walk.height_m, walk.speed_mps, walk.cadence_spm)
+    deviation = deviation_of(walk)
+    speed, cadence = published.natural_gait(
+        walk.height_m,
+        walk.speed_mps,
+        walk.cadence_spm,
+        speed=deviation.pattern.speed,
+        walk_ratio=deviation.pattern.walk_ratio,
+    )
     step_length, step_time = speed * 60.0 / cadence, 60.0 / cadence
     if not 0.1 <= step_length / walk.height_m <= 0.62:
         raise InputError(
@@ -151,8 +166,9 @@ def plan_walk(walk: WalkSettings) -> WalkPlan:
         )
     route = Route(walk, speed * walk.duration_s * 1.5 + 20.0)
     rng = np.random.default_rng([walk.seed, 0])
-    landings = _landings(walk, route, speed, step_length, step_time, rng)
-    width_sd = published.STEP_WIDTH_SD_M * walk.variability / np.sqrt(2.0)
+    landings = _landings(walk, deviation, route, speed, step_length, step_time, rng)
+    width = walk.step_width_m + deviation.pattern.step_width_m
+    width_sd = published.STEP_WIDTH_SD_M * walk.variability * deviation.pattern.variability / np.sqrt(2.0)
 
     feet: dict[Side, tuple[Footfall, ...]] = {}
     for side in Side:
@@ -163,49 +179,68 @@ def plan_walk(walk: WalkSettings) -> WalkPlan:
         strikes = [-np.inf, *(mark.strike_s for mark in own)]
         sign = 1.0 if side is Side.LEFT else -1.0
         falls: list[Footfall] = []
+        foot = deviation.foot(side)
         for arc, strike, leave in zip(arcs, strikes, leaves, strict=True):
             wander = width_sd * float(np.clip(rng.standard_normal(), -2.5, 2.5)) if np.isfinite(strike) else 0.0
-            place = route.place(arc, 0.5 * sign * walk.step_width_m + wander)
+            place = route.place(arc, 0.5 * sign * width + wander)
             way = float(np.linalg.norm(place - falls[-1].place_m)) if falls else 0.0
-            flat, rise = _flat_times(strike, leave, step_time)
+            flat, rise = _flat_times(strike, leave, step_time, foot)
             heading = float(route.heading(arc + TURN_AHEAD_M)) + sign * float(np.radians(walk.toe_out_deg))
-            falls.append(Footfall(side, strike, flat, rise, leave, place, heading, arc, way / (0.82 * walk.height_m)))
+            reach = way / (0.82 * walk.height_m)
+            standing = not (np.isfinite(strike) and np.isfinite(leave))
+            pitch = 0.0 if standing else float(np.radians(foot.stance_deg))
+            falls.append(Footfall(side, strike, flat, rise, leave, place, heading, arc, reach, pitch))
         feet[side] = tuple(falls)
     ordered = sorted((fall for falls in feet.values() for fall in falls[1:]), key=lambda fall: fall.strike_s)
-    return WalkPlan(walk, route, speed, cadence, feet, tuple(ordered))
+    return WalkPlan(walk, route, speed, cadence, feet, tuple(ordered), deviation)
 
 
-def _flat_times(strike_s: float, off_s: float, step_time_s: float) -> tuple[float, float]:
+def _flat_times(strike_s: float, off_s: float, step_time_s: float, foot: FootChange) -> tuple[float, float]:
     """Begin and end of foot-flat in a stance that may be open on either side."""
     stance = off_s - strike_s
     usual = min(stance, 1.3 * step_time_s)
-    return strike_s + FLAT_AT * usual, off_s - (1.0 - RISE_AT) * usual
+    flat = max(FLAT_AT + foot.flat, 0.06)
+    rise = max(RISE_AT + foot.rise, flat + 0.12)
+    return strike_s + flat * usual, off_s - (1.0 - rise) * usual
 
 
 def _landings(
-    walk: WalkSettings, route: Route, speed: float, step_length: float, step_time: float, rng: np.random.Generator
+    walk: WalkSettings,
+    deviation: Deviation,
+    route: Route,
+    speed: float,
+    step_length: float,
+    step_time: float,
+    rng: np.random.Generator,
 ) -> list[_Landing]:
     """Heel strikes in order of time; the first entry stands for the foot that stays when walking begins."""
     first = Side(walk.first_side)
     marks = [_Landing(first.other, -np.inf, walk.standing_start_s, 0.0)]
     last_strike = walk.duration_s - walk.standing_end_s
-    deviation = np.zeros(2)
+    wander = np.zeros(2)
     time, arc, side = walk.standing_start_s, 0.0, first
     if last_strike < time + 4.0 * step_time:
         return [_Landing(first.other, -np.inf, np.inf, 0.0)]
-    sds = walk.variability * np.array([published.STRIDE_TIME_CV * np.sqrt(2.0), published.STEP_LENGTH_CV])
+    pattern = deviation.pattern
+    time_asymmetry = walk.time_asymmetry + pattern.time_asymmetry
+    length_asymmetry = walk.length_asymmetry + pattern.length_asymmetry
+    sds = (
+        walk.variability
+        * pattern.variability
+        * np.array([published.STRIDE_TIME_CV * np.sqrt(2.0), published.STEP_LENGTH_CV])
+    )
     keep = published.PERSISTENCE
     limits = route.step_limits(step_length)
     while True:
-        deviation = keep * deviation + np.sqrt(1.0 - keep**2) * rng.standard_normal(2)
-        varied = 1.0 + np.clip(deviation, -2.5, 2.5) * sds
+        wander = keep * wander + np.sqrt(1.0 - keep**2) * rng.standard_normal(2)
+        varied = 1.0 + np.clip(wander, -2.5, 2.5) * sds
         sign = 0.5 if side is Side.RIGHT else -0.5
         # the last step but one is shorter, the last ends beside the other foot
         remaining = int((last_strike - time) / (1.12 * step_time))
         starting = len(marks) == 1
         pace = 1.15 if starting else (1.1 if remaining <= 2 else 1.0)
-        duration = step_time * varied[0] * (1.0 + sign * walk.time_asymmetry) * pace
-        length = step_length * varied[1] * (1.0 + sign * walk.length_asymmetry)
+        duration = step_time * varied[0] * (1.0 + sign * time_asymmetry) * pace
+        length = step_length * varied[1] * (1.0 + sign * length_asymmetry)
         length *= 0.75 if starting else (0.8 if remaining <= 2 else 1.0)
         shortened = float(np.interp(arc, *limits)) / step_length
         length *= shortened
@@ -213,9 +248,9 @@ def _landings(
         if remaining <= 1:
             length = 0.0
         if starting:
-            duration -= 2.0 * (float(published.stance_fraction(speed)) - 0.5) * step_time
+            duration -= 2.0 * (float(published.stance_fraction(speed)) + pattern.stance - 0.5) * step_time
         time, arc = time + float(duration), arc + float(length)
-        support = 2.0 * (float(published.stance_fraction(length / duration)) - 0.5) * step_time * pace
+        support = 2.0 * (float(published.stance_fraction(length / duration)) + pattern.stance - 0.5) * step_time * pace
         marks.append(_Landing(side, time, np.inf if remaining <= 1 else time + support, arc))
         if remaining <= 1:
             return marks

@@ -8,6 +8,7 @@ from scipy.ndimage import uniform_filter1d
 
 from gait_twin.recording import Side
 from gait_twin.simulation import published
+from gait_twin.simulation.changes import posture_changes
 from gait_twin.simulation.feet import FootShape
 from gait_twin.simulation.plan import WalkPlan
 from gait_twin.simulation.skeleton import Skeleton, turn
@@ -24,6 +25,9 @@ _STANDING = {"hip_flexion": 0.03, "knee_angle": 0.06, "ankle_angle": 0.03}
 _LEAD = 0.16
 """How far the pelvis is ahead of the middle between the heels in mid double support, fraction of the step: by the
 published thigh and shank angles the hip passes the ankle at 20 % of the stride."""
+
+_LEAST_KNEE_RAD = 0.15
+"""Least flexion of a knee wanted where something deviates: a straight leg may find the solution bent backwards."""
 
 
 def smooth(values: FloatArray, width_s: float) -> FloatArray:
@@ -76,31 +80,43 @@ def published_posture(
     top = -float(heel[1]) + shape.origin_height_m - 0.002 * size
     rise = published.vertical_excursion_m(speed, walk.height_m) * active * np.clip(amount, 0.0, 1.0)
     sideways = published.lateral_excursion_m(speed, walk.height_m) * active
-    place = plan.route.place(arc - float(heel[0]), -0.5 * sideways * np.sin(phase))
+    leg_phases = {side: _leg_phase(plan, side, time_s) for side in Side}
+    own = posture_changes(plan, shape, leg_phases, active)
+    left = own["pelvis_left"] - 0.5 * sideways * np.sin(phase)
+    place = plan.route.place(arc - float(heel[0]) + own["pelvis_ahead"], left)
     heading = plan.route.heading(arc)
 
     x, y, z = np.eye(3)
     motion = walk.trunk_motion * np.clip(amount, 0.0, 1.3)
+    # a factor of the rotations, and of the list
+    rotation = motion * plan.deviation.pattern.rotation * plan.deviation.amplitudes["rotation"]
+    listing = motion * plan.deviation.amplitudes["list"]
     pelvis = (
-        turn(y, heading + published.PELVIS_ROTATION_RAD * motion * np.cos(phase))
-        @ turn(x, -published.PELVIS_LIST_RAD * motion * np.sin(phase + 0.4))
-        @ turn(z, published.PELVIS_TILT_RAD * motion * np.cos(2.0 * phase + 1.0))
+        turn(y, heading + published.PELVIS_ROTATION_RAD * rotation * np.cos(phase) + own["pelvis_turn"])
+        @ turn(x, -published.PELVIS_LIST_RAD * listing * np.sin(phase + 0.4) + own["pelvis_list"])
+        @ turn(z, published.PELVIS_TILT_RAD * motion * np.cos(2.0 * phase + 1.0) - own["pelvis_tilt"])
     )
+    lean = published.TRUNK_LEAN_RAD * active + own["trunk_flexion"]
     torso = (
-        turn(y, heading - published.TRUNK_ROTATION_RAD * motion * np.cos(phase))
-        @ turn(x, published.TRUNK_LIST_RAD * motion * np.sin(phase))
-        @ turn(z, -published.TRUNK_LEAN_RAD * active - published.TRUNK_TILT_RAD * motion * np.cos(2.0 * phase))
+        turn(y, heading - published.TRUNK_ROTATION_RAD * rotation * np.cos(phase))
+        @ turn(x, published.TRUNK_LIST_RAD * listing * np.sin(phase) + own["trunk_list"])
+        @ turn(z, -lean - published.TRUNK_TILT_RAD * motion * np.cos(2.0 * phase))
     )
     prior = skeleton.joint_angles("pelvis", pelvis)
     prior["pelvis_tx"], prior["pelvis_tz"] = place[:, 0], -place[:, 1]
-    prior["pelvis_ty"] = top - 0.010 * size * active - 0.5 * rise * (1.0 + np.cos(2.0 * phase))
+    prior["pelvis_ty"] = top - 0.010 * size * active - 0.5 * rise * (1.0 + np.cos(2.0 * phase)) + own["pelvis_up"]
     for side in Side:
-        leg_phase = _leg_phase(plan, side, time_s)
+        leg_phase = leg_phases[side]
         for name in LEG:
             standing = np.full(len(time_s), _STANDING.get(name, 0.0))
             if name in published.CURVES:
                 standing = standing + amount * (published.joint_curve(name, leg_phase) - standing)
-            prior[f"{name}_{side.value[0]}"] = standing
+            joint = f"{name}_{side.value[0]}"
+            if joint in own:
+                standing = standing + own[joint]
+                if name == "knee_angle":
+                    standing = np.maximum(standing, _LEAST_KNEE_RAD)
+            prior[joint] = standing
         prior[f"knee_angle_{side.value[0]}"] *= knee_sign(skeleton, side)
     return prior, torso
 

@@ -103,7 +103,9 @@ def joint_curve(name: str, phase: ArrayLike) -> FloatArray:
     return np.asarray(_SPLINES[name](np.mod(phase, 1.0)))
 
 
-def natural_gait(height_m: float, speed_mps: float = 0.0, cadence_spm: float = 0.0) -> tuple[float, float]:
+def natural_gait(
+    height_m: float, speed_mps: float = 0.0, cadence_spm: float = 0.0, *, speed: float = 1.0, walk_ratio: float = 1.0
+) -> tuple[float, float]:
     """Speed and cadence of steady walking where one of them, or neither, is given.
 
     Parameters
@@ -112,6 +114,8 @@ def natural_gait(height_m: float, speed_mps: float = 0.0, cadence_spm: float = 0
         Body height, m.
     speed_mps, cadence_spm
         What is given, m/s and steps/min; 0: not given. When both are given they are kept.
+    speed, walk_ratio
+        Factors of the natural speed and of the walk ratio.
 
     Returns
     -------
@@ -119,9 +123,9 @@ def natural_gait(height_m: float, speed_mps: float = 0.0, cadence_spm: float = 0
         Related by the walk ratio [S], which dynamic similarity [H] scales by leg length to the power 1.5.
     """
     size = height_m / REFERENCE_HEIGHT_M
-    ratio = WALK_RATIO_M_PER_SPM * size**1.5
+    ratio = WALK_RATIO_M_PER_SPM * size**1.5 * walk_ratio
     if not speed_mps and not cadence_spm:
-        speed_mps = NORMAL_SPEED_MPS * float(np.sqrt(size))
+        speed_mps = NORMAL_SPEED_MPS * float(np.sqrt(size)) * speed
     if not cadence_spm:
         cadence_spm = float(np.sqrt(60.0 * speed_mps / ratio))
     if not speed_mps:

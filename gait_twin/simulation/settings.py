@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS
 from gait_twin.settings import check, setting
+from gait_twin.simulation.patterns import PATTERNS
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,19 @@ class WalkSettings:
         1.0, "Pelvis and trunk rotation amplitudes as a multiple of the published ones.", low=0.0, high=2.0
     )
     first_side: str = setting("right", "Foot that makes the first step.", choices=("right", "left"))
+    pattern: str = setting("normal", "Gait pattern.", choices=tuple(PATTERNS))
+    severity: float = setting(0.5, "Of the pattern: 0 is the mildest that bears its name, 1 severe.", low=0.0, high=1.0)
+    affected_side: str = setting(
+        "usual",
+        "Affected leg; usual: both where the pattern has two sides (crouch, shuffling, toe_walking), else right.",
+        choices=("usual", "right", "left", "both"),
+    )
+    style: float = setting(
+        0.0,
+        "How far a person's way of walking may be from the average one, 1 as among adults; 0: none.",
+        low=0.0,
+        high=2.0,
+    )
     seed: int = setting(1, "Seed of everything random in the walk.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
