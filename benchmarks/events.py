@@ -1,6 +1,6 @@
 """Gait events of the network beside the classical detector's, on subjects that neither was made with.
 
-    python benchmarks/events.py [--data DIR] [--part test] [--weights FILE] [--json FILE]
+    python benchmarks/events.py [--data DIR] [--fold 1] [--weights FILE] [--json FILE]
 
 Test subjects of gait_twin/events/training/splits.json; the same frames go to every detector, and one scorer takes
 off each event kind's constant bias. Also: delay against accuracy, persons apart, any mounting, frame rates, one
@@ -28,7 +28,8 @@ from scoring import event_scores, matched
 from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.events.network import Weights
 from gait_twin.events.neural import NeuralDetector
-from gait_twin.events.training.walks import fidgeting, frames_of, splits, trials, virtual
+from gait_twin.events.training.idle import fidgeting
+from gait_twin.events.training.walks import frames_of, splits, trials, virtual
 from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus
 from gait_twin.recording.importers import find_importer
 
@@ -263,14 +264,14 @@ def main() -> None:
     root = Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GAIT_TWIN_DATA", root / "../shared/data")))
-    parser.add_argument("--part", choices=("test", "validation"), default="test", help="subjects to score")
+    parser.add_argument("--fold", type=int, choices=(1, 2, 3, 4), default=1, help="fold whose subjects are scored")
     parser.add_argument("--weights", type=Path, help="weights other than the shipped ones")
     parser.add_argument("--quick", action="store_true", help="the main table only")
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
     weights = Weights.load(args.weights)
-    held = [Trial(path) for path in trials(args.data, splits()[args.part])]
-    results: dict[str, Any] = {"part": args.part, "subjects": splits()[args.part]}
+    held = [Trial(path) for path in trials(args.data, splits()["folds"][args.fold - 1])]
+    results: dict[str, Any] = {"subjects": splits()["folds"][args.fold - 1]}
 
     def network(look_ahead_s: float = 0.06) -> Make:
         return lambda: NeuralDetector(look_ahead_s, weights=weights)
@@ -279,7 +280,7 @@ def main() -> None:
         "classical": lambda: EventDetector(DetectorSettings(detector="classical")),
         "network": network(),
     }
-    made = table(f"foot_healthy_10m, {args.part} subjects {splits()[args.part]}: events")
+    made = table(f"foot_healthy_10m, subjects {splits()["folds"][args.fold - 1]}: events")
     main_rows = {who: scores(held, make) for who, make in makers.items()}
     results["events"] = {who: add(made, who, row) for who, row in main_rows.items()}
     for look_ahead_s in LOOK_AHEADS_S:

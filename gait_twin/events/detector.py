@@ -9,7 +9,7 @@ import numpy as np
 from gait_twin.events.classical import ClassicalDetector
 from gait_twin.events.phase import PhasePredictor
 from gait_twin.events.settings import DetectorSettings
-from gait_twin.recording import BodyFrames, GaitEvent, GaitPhase, Side, SlotStatus
+from gait_twin.recording import BodyFrames, EventKind, GaitEvent, GaitPhase, Side, SlotStatus
 
 if TYPE_CHECKING:
     from gait_twin.events.neural import NeuralDetector
@@ -69,6 +69,22 @@ class EventDetector:
             dt_s = float(frames.time_s[1] - frames.time_s[0])
             self._feet = {side: ClassicalDetector(side, self._settings, dt_s) for side in Side}
         return self._update(frames)
+
+    def adapt(self, side: Side, kind: EventKind, strictness: float) -> None:
+        """Make one foot's events of a kind harder or easier to take, from the next frames on.
+
+        The step estimator knows from zero-velocity updates what this person's stances are like; here it says so.
+
+        Parameters
+        ----------
+        side, kind
+            Whose, and what events.
+        strictness
+            Factor on the network's threshold: 1 as trained, less takes events of less certainty. The classical
+            detector follows the person by itself and heeds none.
+        """
+        if self._network is not None:
+            self._network.adapt(side, kind, strictness)
 
     def _update(self, frames: BodyFrames) -> tuple[list[GaitEvent], list[GaitPhase]]:
         found: list[GaitEvent] = []

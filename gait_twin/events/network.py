@@ -8,7 +8,7 @@ step after the other from what it kept of the past: the same to the last bit how
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,10 @@ class Weights:
     def count(self) -> int:
         """Number of parameters."""
         return sum(a.size for a in (*self.kernels, *self.biases, self.head, self.head_bias))
+
+    def noted(self, notes: dict[str, Any]) -> Weights:
+        """The same parameters with other notes."""
+        return replace(self, notes=notes)
 
     def save(self, path: Path) -> None:
         """Write as one .npz file."""

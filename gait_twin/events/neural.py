@@ -33,45 +33,54 @@ REFRACTORY_S = 0.3
 """No second event of a kind and foot within this time: half of the quickest runner's stride."""
 THRESHOLD = 0.5
 """Probability of an event at least `look_ahead_s` ago from which it is given out, unless fitted otherwise."""
+UNFITTED = (-13.0, -4.2)
+"""Line of the confidence where none was fitted."""
+LOWEST, HIGHEST = 0.25, 0.9
+"""No adaptation moves a threshold beyond these."""
 HEADS = {EventKind.HEEL_STRIKE: HEEL_STRIKE, EventKind.TOE_OFF: TOE_OFF}
+GRID = 1.0 / 12.0
+"""Variance within a step, steps²: no instant is known better."""
 WALKING = 0.5
 """Length of the phase's vector from which the leg is taken to be walking."""
 
 
 @njit(cache=True)
 def _pick(last_s, times, logits, step, least, threshold, refractory, found):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Rows, instants and probabilities of events that became sure; returns their number and the last instant."""
+    """Rows, instants and spreads (s) of events that became sure; returns their number and the last instant."""
     count = 0
     p = np.empty(LAGS)
     for i in range(len(times)):
         top = logits[i].max()
         total = math.exp(logits[i, LAGS] - top)
-        inside = tail = mean = 0.0
+        inside = tail = mean = square = 0.0
         for l in range(LAGS):
             p[l] = math.exp(logits[i, l] - top)
             inside += p[l]
             mean += p[l] * (l + FIRST_LAG)
+            square += p[l] * (l + FIRST_LAG) ** 2
             if l + FIRST_LAG >= least:
                 tail += p[l]
         total += inside
         if tail < threshold * total:
             continue
-        instant = times[i] - step * mean / inside
+        mean /= inside
+        instant = times[i] - step * mean
         if instant - last_s < refractory:
             continue
         last_s = instant
-        found[count, 0], found[count, 1], found[count, 2] = i, instant, inside / total
+        spread = step * math.sqrt(max(square / inside - mean * mean, 0.0) + GRID)
+        found[count, 0], found[count, 1], found[count, 2] = i, instant, spread
         count += 1
     return count, last_s
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An event as the network gives it: the step at which it became sure, its instant (s) and probability."""
+    """An event as the network gives it: the step at which it became sure, its instant and its spread (SD), s."""
 
     row: int
     time_s: float
-    probability: float
+    spread_s: float
 
 
 class EventPicker:
@@ -97,8 +106,12 @@ class EventPicker:
         self._head = HEADS[kind]
         self._step_s = step_s
         self._least = min(round(look_ahead_s / step_s), LAST_LAG - 2)
-        self._threshold = threshold
+        self._threshold = self._trained = threshold
         self.restart()
+
+    def adapt(self, strictness: float) -> None:
+        """From now on take the threshold times `strictness`; 1 is as trained."""
+        self._threshold = min(max(strictness * self._trained, LOWEST), HIGHEST)
 
     def restart(self) -> None:
         """Forget the last event."""
@@ -117,13 +130,16 @@ class EventPicker:
             REFRACTORY_S,
             found,
         )
-        return [Found(int(row), float(at), float(p)) for row, at, p in found[:count]]
+        return [Found(int(row), float(at), float(spread)) for row, at, spread in found[:count]]
 
 
-def calibrated(probability: float, line: tuple[float, float]) -> float:
-    """Probability that an event is real: the network's own, its log odds set right by a line fitted to validation."""
-    p = min(max(probability, 1e-6), 1.0 - 1e-6)
-    return 1.0 / (1.0 + math.exp(-(line[0] + line[1] * math.log(p / (1.0 - p)))))
+def calibrated(spread_s: float, line: tuple[float, float]) -> float:
+    """Probability that an event is real and within 50 ms: log odds on a line over the logarithm of its spread (s).
+
+    A network that does not know an event well spreads its instant. On people left out of training the spread told
+    true events from false ones better than the probability that the network itself gives.
+    """
+    return 1.0 / (1.0 + math.exp(-(line[0] + line[1] * math.log(spread_s))))
 
 
 class NeuralDetector:
@@ -144,6 +160,7 @@ class NeuralDetector:
         self._look_ahead_s = look_ahead_s
         self._max_stride_s = max_stride_s
         self._held: BodyFrames | None = None
+        self._strictness: dict[tuple[Side, EventKind], float] = {}
         self._feet: tuple[Side, ...] | None = None
         self._begin(0.01, (Side.LEFT, Side.RIGHT))
         self._stream.update(np.zeros((1, 2, CHANNELS), np.float32))  # compiles before the first frame has to wait
@@ -164,7 +181,10 @@ class NeuralDetector:
             [EventPicker(k, step_s, self._look_ahead_s, thresholds.get(k, THRESHOLD)) for k in self._kinds]
             for _ in feet
         ]
-        self._lines = [tuple(notes.get("confidence", {}).get(k, (0.0, 1.0))) for k in self._kinds]
+        for (side, kind), strictness in self._strictness.items():
+            if side in feet:
+                self._picks[feet.index(side)][self._kinds.index(kind)].adapt(strictness)
+        self._lines = [tuple(notes.get("confidence", {}).get(k, UNFITTED)) for k in self._kinds]
         self._phases = {side: _LegPhase(side, self._max_stride_s) for side in Side}
         self._last_s = -math.inf
 
@@ -191,6 +211,12 @@ class NeuralDetector:
                 self._last_s = float(part.time_s[-1])
         events.sort(key=lambda event: event.time_s + event.delay_s)
         return events, phases
+
+    def adapt(self, side: Side, kind: EventKind, strictness: float) -> None:
+        """See `EventDetector.adapt`."""
+        self._strictness[side, kind] = strictness
+        if self._feet and side in self._feet:
+            self._picks[self._feet.index(side)][self._kinds.index(kind)].adapt(strictness)
 
     def flush(self) -> tuple[list[GaitEvent], list[GaitPhase]]:
         """End of the stream: what is left, which is nothing but for a stream of one frame."""
@@ -233,7 +259,7 @@ class NeuralDetector:
             for kind, pick, line in zip(self._kinds, self._picks[i], self._lines, strict=True):
                 for found in pick.update(time_s, outputs[:, i]):
                     delay_s = float(frames.time_s[known[found.row]]) - found.time_s
-                    mine.append(GaitEvent(found.time_s, side, kind, calibrated(found.probability, line), delay_s))
+                    mine.append(GaitEvent(found.time_s, side, kind, calibrated(found.spread_s, line), delay_s))
             mine.sort(key=lambda event: event.time_s + event.delay_s)
             events += mine
             sides.append(self._phases[side].update(frames.time_s, time_s, known, outputs[:, i], mine))

@@ -1,4 +1,4 @@
-"""Scores on held-out walks, and what is fitted on them beside the weights: thresholds and confidences."""
+"""Scores on people left out, and what is fitted on them beside the weights: thresholds and confidences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gait_twin.events.neural import EventPicker
 from gait_twin.events.training.walks import Walk
 from gait_twin.recording import EventKind, Side
 
-LOOK_AHEAD_S = 0.05
+LOOK_AHEAD_S = 0.06
 WITHIN_S = 0.05
 """An event is found when it lies this near to a label."""
 
@@ -48,9 +48,9 @@ def picked(walk: Walk, out: NDArray[np.float32], kind: EventKind, threshold: flo
 def _score(
     walks: list[Walk], outs: list[NDArray[np.float32]], kind: EventKind, threshold: float, look_ahead_s: float
 ) -> tuple[float, FloatArray, FloatArray]:
-    """F1, and probability and truth (0 or 1) of every found event."""
+    """F1, and spread (s) and truth (0 or 1) of every found event."""
     hits = found_n = labels_n = 0
-    probability, real = [], []
+    spread_s, real = [], []
     for walk, out in zip(walks, outs, strict=True):
         found = picked(walk, out, kind, threshold, look_ahead_s)
         for side in Side:
@@ -58,9 +58,9 @@ def _score(
             mine = [event for s, event in found if s is side]
             near = {j for _, j in pairs(labels, np.array([event.time_s for event in mine]))}
             hits, found_n, labels_n = hits + len(near), found_n + len(mine), labels_n + len(labels)
-            probability += [event.probability for event in mine]
+            spread_s += [event.spread_s for event in mine]
             real += [float(j in near) for j in range(len(mine))]
-    return 2.0 * hits / max(found_n + labels_n, 1), np.array(probability), np.array(real)
+    return 2.0 * hits / max(found_n + labels_n, 1), np.array(spread_s), np.array(real)
 
 
 def event_f1(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]]) -> dict[str, float]:
@@ -70,25 +70,30 @@ def event_f1(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]
     return {f"f1_{kind.value}": _score(walks, outs, kind, 0.5, LOOK_AHEAD_S)[0] for kind in EventKind}
 
 
-def fit(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]]) -> dict[str, Any]:
-    """Threshold of each kind with the best F1, and the line that makes probabilities of events calibrated."""
-    outs = outputs(weights, seen)
+def fit(walks: list[Walk], outs: list[NDArray[np.float32]]) -> dict[str, Any]:
+    """Threshold of each kind with the best F1, and the line that makes confidences of events calibrated.
+
+    Parameters
+    ----------
+    walks
+        Walks of people whom the networks that gave the outputs were not trained on.
+    outs
+        (n, 2, OUTPUTS) of each walk.
+    """
     notes: dict[str, Any] = {"thresholds": {}, "confidence": {}}
     for kind in EventKind:
-        scores = {t: _score(walks, outs, kind, t, LOOK_AHEAD_S)[0] for t in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)}
+        scores = {t: _score(walks, outs, kind, t, LOOK_AHEAD_S)[0] for t in (0.4, 0.45, 0.5, 0.55, 0.6, 0.65)}
         # The middle of the flat top: a lone best value is chance
         good = [t for t, f1 in scores.items() if f1 > max(scores.values()) - 0.002]
         threshold = float(good[len(good) // 2])
-        _, probability, real = _score(walks, outs, kind, threshold, LOOK_AHEAD_S)
-        p = np.clip(probability, 1e-6, 1.0 - 1e-6)
-        odds = np.log(p / (1.0 - p))
+        _, spread_s, real = _score(walks, outs, kind, threshold, LOOK_AHEAD_S)
+        size = np.log(spread_s)
 
-        def cost(line: FloatArray, odds: FloatArray = odds, real: FloatArray = real) -> float:
-            z = line[0] + line[1] * odds
-            # A weak pull to the network's own odds, for few events are false
-            return float(np.sum(np.logaddexp(0.0, z) - real * z) + 2.0 * (line[1] - 1.0) ** 2 + 0.1 * line[0] ** 2)
+        def cost(line: FloatArray, size: FloatArray = size, real: FloatArray = real) -> float:
+            z = line[0] + line[1] * size
+            return float(np.sum(np.logaddexp(0.0, z) - real * z) + 0.01 * np.sum(line**2))
 
-        line = minimize(cost, [0.0, 1.0], method="Nelder-Mead").x
+        line = minimize(cost, [-10.0, -3.0], method="Nelder-Mead").x
         notes["thresholds"][kind.value] = threshold
-        notes["confidence"][kind.value] = [float(line[0]), float(max(line[1], 0.05))]
+        notes["confidence"][kind.value] = [float(line[0]), float(min(line[1], 0.0))]
     return notes

@@ -1,29 +1,38 @@
-"""The training loop: from recordings to a weights file with its curves and what was fitted beside it."""
+"""The training loop: from recordings to weights, with cross-validation by subject beside them.
+
+A network is trained on all people but those of a fold, for each fold, and one on everyone. The first ones show how
+well the network does on people never seen; from what they say of the people they were not trained on, thresholds
+and confidences are fitted. The last one is shipped with these.
+"""
 
 from __future__ import annotations
 
 import json
+import queue
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gait_twin.errors import InputError
-from gait_twin.events.features import CHANNELS
-from gait_twin.events.network import SPAN, Weights
-from gait_twin.events.training.augmentation import augmented, features, targets
-from gait_twin.events.training.fitting import event_f1, fit
-from gait_twin.events.training.walks import Walk, load_part, splits
+from gait_twin.events.network import Weights
+from gait_twin.events.training.augmentation import augmented, features
+from gait_twin.events.training.fitting import event_f1, fit, outputs
+from gait_twin.events.training.idle import fidgeting, sitting
+from gait_twin.events.training.pool import WINDOW, Pool
+from gait_twin.events.training.walks import Walk, people, recorded, splits, trials, virtual
 from gait_twin.settings import check, setting
-
-WINDOW = 384
-"""Steps of a training sample that count; `SPAN` - 1 before them are their past."""
 
 EMA = 0.998
 """Decay of the mean of the weights: some five hundred steps."""
+EVERYONE = -1
+"""In place of a fold's number: nobody is left out."""
 
 Progress = Callable[[float, str], None]
 
@@ -36,19 +45,39 @@ def _silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train; the defaults made the shipped weights."""
 
-    epochs: int = setting(45, "Passes over newly augmented walks.", low=1, high=1000)
+    epochs: int = setting(30, "Passes over newly augmented walks.", low=1, high=1000)
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
-    virtual_share: float = setting(0.2, "Share of samples of virtual and fidgeting feet.", low=0.0, high=1.0)
+    made_share: float = setting(0.3, "Share of samples of virtual subjects and idle feet.", low=0.0, high=1.0)
+    unlike_share: float = setting(
+        0.4,
+        "Share of samples laid over first, last and turning steps; the others fall where they may.",
+        low=0.0,
+        high=1.0,
+    )
     other_foot: float = setting(0.6, "Share of samples that see the other foot as well.", low=0.0, high=1.0)
-    threads: int = setting(1, "Threads of torch.", low=1, high=64)
+    workers: int = setting(2, "Networks trained at a time, each on one core.", low=1, high=64)
     seed: int = setting(2, "Seed of everything random.", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
         check(self)
 
 
-def train(data: Path, out: Path, settings: TrainSettings | None = None, progress: Progress = _silent) -> Weights:
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network's weights, without notes, and its losses and scores epoch by epoch."""
+
+    weights: Weights
+    curves: list[dict[str, float]]
+
+
+def train(
+    data: Path,
+    out: Path,
+    settings: TrainSettings | None = None,
+    progress: Progress = _silent,
+    folds: Path | None = None,
+) -> Weights:
     """Train the event network.
 
     Parameters
@@ -61,38 +90,80 @@ def train(data: Path, out: Path, settings: TrainSettings | None = None, progress
         Defaults when None.
     progress
         Called with the share done, 0 to 1, and a line about it.
+    folds
+        Folder to write the networks of the cross-validation to (fold1.npz, …); not written when None.
 
     Raises
     ------
     InputError
         If the recordings are not there or `out` cannot be written.
     """
+    s = settings or TrainSettings()
+    for folder in (out.parent, folds):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder} is not a folder; make it, or name another.")
+    walks = load_walks(data, lambda share: progress(0.05 * share, "reading and simulating walks"))
+    jobs = [*range(len(splits()["folds"])), EVERYONE]
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(s.workers, mp_context=context) as pool:
+        told = manager.Queue()
+        running = {fold: pool.submit(fit_network, walks, fold, s, told.put) for fold in jobs}
+        done = 0
+        while not all(future.done() for future in running.values()) or not told.empty():
+            try:
+                text = told.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            done += 1
+            progress(0.05 + 0.92 * done / (len(jobs) * s.epochs), text)
+        fitted = {fold: future.result() for fold, future in running.items()}
+    progress(0.98, "thresholds and confidences")
+    weights = finish(walks, fitted, s, out, folds)
+    progress(1.0, f"{weights.count} parameters")
+    return weights
+
+
+def load_walks(data: Path, progress: Callable[[float], None] = lambda _: None) -> list[Walk]:
+    """Every person's walks, virtual ones, and idle feet."""
+    split = splits()
+    makers: list[Callable[[], Walk]] = [partial(recorded, path) for path in trials(data, people())]
+    for make, part in ((virtual, "virtual"), (fidgeting, "idle"), (sitting, "idle")):
+        first, last = split[f"{part}_train"]
+        makers += [partial(make, seed) for seed in range(first, last + 1)]
+    walks = []
+    for done, maker in enumerate(makers):
+        walks.append(maker())
+        progress((done + 1) / len(makers))
+    return walks
+
+
+def fit_network(
+    walks: list[Walk], fold: int, settings: TrainSettings, tell: Callable[[str], None] = lambda _: None
+) -> Fitted:
+    """Train one network on all walks but those of a fold's people; `tell` gets a line an epoch."""
     import torch
 
     from gait_twin.events.training.model import SHARES, Network, losses
 
-    s = settings or TrainSettings()
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent} is not a folder; make it, or name another file.")
-    began = time.perf_counter()
-    walks = load_part("train", data, progress=lambda share: progress(0.04 * share, "reading and simulating walks"))
-    held = load_part("validation", data, progress=lambda share: progress(0.04 + 0.02 * share, "validation walks"))
+    s, began = settings, time.perf_counter()
+    left_out = splits()["folds"][fold] if fold != EVERYONE else []
+    held = [walk for walk in walks if walk.subject in left_out]
     held_seen = [features(walk) for walk in held]
+    walks = [walk for walk in walks if walk.subject not in left_out]
     rng = np.random.default_rng(s.seed)
     torch.manual_seed(s.seed)
-    torch.set_num_threads(s.threads)
+    torch.set_num_threads(1)
     network = Network()
     # What is kept is the mean of the weights over the last steps: it holds better on new people
     averaging: Any = torch.optim.swa_utils.get_ema_multi_avg_fn(EMA)  # type: ignore[no-untyped-call]
     mean = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=averaging)
     kept: Any = mean.module
     optimiser = torch.optim.AdamW(network.parameters(), lr=s.learning_rate, weight_decay=1e-3)
-    chunks = sum(2 * len(walk.time_s) // WINDOW for walk in walks)
-    steps = max(1, chunks // s.batch)
+    steps = max(1, sum(2 * len(walk.time_s) // WINDOW for walk in walks) // s.batch)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=s.epochs * steps, pct_start=0.1)
     curves: list[dict[str, float]] = []
     for epoch in range(s.epochs):
-        pool = Pool([augmented(walk, rng) for walk in walks], s.virtual_share, rng)
+        pool = Pool([augmented(walk, rng) for walk in walks], s.made_share, s.unlike_share, rng)
         sums: dict[str, float] = dict.fromkeys(SHARES, 0.0)
         network.train()
         for _ in range(steps):
@@ -108,108 +179,68 @@ def train(data: Path, out: Path, settings: TrainSettings | None = None, progress
             for k in SHARES:
                 sums[k] += float(parts[k].detach()) / steps
         row: dict[str, float] = {"epoch": epoch + 1, "seconds": time.perf_counter() - began, **sums}
-        if epoch % 5 == 4 or epoch == s.epochs - 1:
-            row |= event_f1(kept.weights({}), held, held_seen) | _held_losses(kept, held, held_seen)
+        if held and (epoch % 5 == 4 or epoch == s.epochs - 1):
+            row |= event_f1(kept.weights({}), held, held_seen)
         curves.append(row)
         shown = ", ".join(f"{k} {v:.3f}" for k, v in row.items() if k not in ("epoch", "seconds"))
-        progress(0.06 + 0.9 * (epoch + 1) / s.epochs, f"epoch {epoch + 1}: {shown}")
-        _write_curves(out, curves)
-    progress(0.97, "thresholds and confidences, on the validation walks")
-    notes: dict[str, Any] = {
-        "subjects": splits(),
-        "settings": {k: getattr(s, k) for k in s.__dataclass_fields__},
-        "data": "foot_healthy_10m (Voisard et al. 2023, IPOL article 497) and virtual subjects",
-        **fit(kept.weights({}), held, held_seen),
-    }
-    weights = kept.weights(notes)
-    weights.save(out)
+        tell(f"{_name(fold)}, epoch {epoch + 1}: {shown}")
+    return Fitted(kept.weights({}), curves)
+
+
+def finish(
+    walks: list[Walk], fitted: dict[int, Fitted], settings: TrainSettings, out: Path, folds: Path | None
+) -> Weights:
+    """Fit thresholds and confidences on people left out, and write weights and curves; gives those of everyone.
+
+    A fold's own network gets what was fitted on the other folds' people.
+    """
+    split = splits()
+    parts = []
+    for fold, subjects in enumerate(split["folds"]):
+        held = [walk for walk in walks if walk.subject in subjects]
+        parts.append((held, outputs(fitted[fold].weights, [features(walk) for walk in held])))
+    for fold in (*range(len(parts)), EVERYONE):
+        others = [part for k, part in enumerate(parts) if k != fold]
+        left_out = split["folds"][fold] if fold != EVERYONE else []
+        notes = {
+            "trained_on": sorted(set(people()) - set(left_out)),
+            "left_out": left_out,
+            "settings": {k: getattr(settings, k) for k in settings.__dataclass_fields__},
+            "data": "foot_healthy_10m (Voisard et al. 2023, IPOL article 497) and virtual subjects",
+            **fit([walk for held, _ in others for walk in held], [out for _, outs in others for out in outs]),
+        }
+        weights = fitted[fold].weights.noted(notes)
+        if fold == EVERYONE:
+            weights.save(out)
+        elif folds is not None:
+            weights.save(folds / f"{_name(fold).replace(' ', '')}.npz")
+    curves = {_name(fold): network.curves for fold, network in fitted.items()}
+    out.with_suffix(".curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
     _draw_curves(out, curves)
-    progress(1.0, f"{weights.count} parameters in {(time.perf_counter() - began) / 60.0:.1f} min")
     return weights
 
 
-def _held_losses(network: Any, walks: list[Walk], seen: list[np.ndarray]) -> dict[str, float]:
-    """Losses of the two events on recorded walks, both feet seen, nothing augmented."""
-    import torch
-
-    from gait_twin.events.training.model import losses
-
-    network.eval()
-    sums: dict[str, list[float]] = {"heel_strike": [], "toe_off": []}
-    for walk, x in zip(walks, seen, strict=True):
-        if walk.made:
-            continue
-        aims = targets(walk)
-        own = np.concatenate([np.zeros((SPAN - 1, *x.shape[1:]), np.float32), x])
-        both = np.stack([np.concatenate([own[:, f], own[:, 1 - f]], axis=1).T for f in range(2)])
-        with torch.no_grad():
-            wanted = {k: torch.from_numpy(v.swapaxes(0, 1).copy()) for k, v in aims.items()}
-            parts = losses(network(torch.from_numpy(both)), wanted)
-        for k, values in sums.items():
-            values.append(float(parts[k]))
-    return {f"held_{k}": float(np.mean(v)) for k, v in sums.items()}
+def _name(fold: int) -> str:
+    return "everyone" if fold == EVERYONE else f"fold {fold + 1}"
 
 
-def _write_curves(out: Path, curves: list[dict[str, float]]) -> None:
-    out.with_suffix(".curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
-
-
-def _draw_curves(out: Path, curves: list[dict[str, float]]) -> None:
+def _draw_curves(out: Path, curves: dict[str, list[dict[str, float]]]) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10.0, 4.0), layout="constrained")
-    losses, scores = figure.subplots(1, 2)
-    for axes, names in (
-        (losses, [k for k in curves[-1] if k not in ("epoch", "seconds") and not k.startswith("f1_")]),
-        (scores, [k for k in curves[-1] if k.startswith("f1_")]),
+    figure = Figure(figsize=(12.0, 4.0), layout="constrained")
+    losses, strikes, offs = figure.subplots(1, 3)
+    for who, rows in curves.items():
+        for axes, name in ((losses, "heel_strike"), (strikes, "f1_heel_strike"), (offs, "f1_toe_off")):
+            given = [row for row in rows if name in row]
+            if given:
+                axes.plot([row["epoch"] for row in given], [row[name] for row in given], label=who)
+    for axes, title in (
+        (losses, "loss of heel strikes, training"),
+        (strikes, "heel strike F1 at ±50 ms, people left out"),
+        (offs, "toe-off F1 at ±50 ms, people left out"),
     ):
-        for name in names:
-            rows = [row for row in curves if name in row]
-            axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=name)
         axes.set_xlabel("epoch")
+        axes.set_title(title)
         axes.legend()
     losses.set_yscale("log")
-    losses.set_title("losses, training")
-    scores.set_title("F1 at ±50 ms, validation subjects")
     figure.savefig(out.with_suffix(".curves.png"))
-
-
-class Pool:
-    """Windows drawn from walks, with their past (nothing before the first sample) and their targets."""
-
-    def __init__(self, walks: list[tuple[Walk, np.ndarray]], virtual_share: float, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._walks = []
-        for walk, seen in walks:
-            x = np.zeros((len(seen) + SPAN - 1 + WINDOW, *seen.shape[1:]), np.float32)
-            x[SPAN - 1 : SPAN - 1 + len(seen)] = seen
-            self._walks.append((x, targets(walk)))
-        lengths = np.array([len(walk.time_s) for walk, _ in walks], dtype=float)
-        made = np.array([walk.made for walk, _ in walks])
-        for part, share in ((made, virtual_share), (~made, 1.0 - virtual_share)):
-            lengths[part] *= share / max(lengths[part].sum(), 1.0)
-        self._shares = lengths / lengths.sum()
-
-    def draw(self, count: int, other_foot: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """(count, 2 CHANNELS, SPAN - 1 + WINDOW) inputs and what is wanted of the last WINDOW steps."""
-        xs, wanted = [], []
-        for k in self._rng.choice(len(self._walks), count, p=self._shares):
-            x, aims = self._walks[k]
-            n = len(aims["known"])
-            start = int(self._rng.integers(-WINDOW // 4, max(n - WINDOW + WINDOW // 4, 1)))
-            start = min(max(start, 0), max(n - WINDOW, 0))
-            foot = int(self._rng.integers(2))
-            part = x[start : start + SPAN - 1 + WINDOW]
-            other = part[:, 1 - foot] if self._rng.random() < other_foot else np.zeros_like(part[:, 0])
-            xs.append(np.concatenate([part[:, foot], other], axis=1).T)
-            aim = {}
-            for name, values in aims.items():
-                cut = values[start : start + WINDOW, foot]
-                if len(cut) < WINDOW:
-                    pad = np.full((WINDOW - len(cut), *cut.shape[1:]), 0.0 if name == "known" else np.nan, np.float32)
-                    cut = np.concatenate([cut, pad])
-                aim[name] = cut
-            wanted.append(aim)
-        x = np.stack(xs)
-        assert x.shape[1] == 2 * CHANNELS
-        return x, {name: np.stack([aim[name] for aim in wanted]) for name in wanted[0]}

@@ -1,9 +1,9 @@
-"""Walks with known events: recorded, virtual, and feet that fidget without walking."""
+"""Walks with known events: recorded and virtual."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
-from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.recording import BodyFrames, EventKind, Recording, Side
@@ -27,6 +26,7 @@ QUIET_RADPS = 0.3
 """A foot that turns slower than this is not on its way: so much is known where no one has labelled."""
 AFTER_S = 0.1
 """Labels are complete up to this long after the marked end of a trial."""
+MADE = ("virtual", "fidgeting", "sitting")
 VIRTUAL_SHIFT_S = {EventKind.HEEL_STRIKE: 0.008, EventKind.TOE_OFF: -0.004}
 """Added to a virtual subject's exact events so that they mean what the labels of recordings mean: where a
 network trained on the recordings alone found them."""
@@ -60,7 +60,12 @@ class Walk:
     @property
     def made(self) -> bool:
         """Whether no one ever walked it."""
-        return self.name.startswith(("virtual", "fidgeting"))
+        return self.name.startswith(MADE)
+
+    @property
+    def subject(self) -> int:
+        """Number of the person recorded; 0 where it is made."""
+        return 0 if self.made else int(self.name.split("-")[0])
 
     @property
     def step_s(self) -> float:
@@ -68,9 +73,14 @@ class Walk:
         return float(self.time_s[1] - self.time_s[0])
 
 
-def splits() -> dict[str, list[int]]:
-    """Subjects and seeds of each part."""
+def splits() -> dict[str, Any]:
+    """`folds`: subjects of each of the four folds; `virtual_train`, …: first and last seed of virtual subjects."""
     return {key: value for key, value in json.loads(SPLITS.read_text()).items() if key != "about"}
+
+
+def people() -> list[int]:
+    """Subjects of all folds."""
+    return sorted(subject for fold in splits()["folds"] for subject in fold)
 
 
 def trials(data: Path, subjects: Iterable[int]) -> list[Path]:
@@ -178,48 +188,3 @@ def virtual(seed: int, duration_s: float = 30.0, **chosen: Any) -> Walk:
     for (_, kind), times in made.events.items():
         times += VIRTUAL_SHIFT_S[kind]
     return made
-
-
-def fidgeting(seed: int, duration_s: float = 30.0) -> Walk:
-    """Feet that turn, tap and shift about without a step, as of someone sitting or standing: no events."""
-    rng = np.random.default_rng(10_000 + seed)
-    n = int(duration_s * RATE_HZ)
-    time_s = np.arange(n) / RATE_HZ
-    acc, gyr = np.empty((n, 2, 3)), np.empty((n, 2, 3))
-    for foot in range(2):
-        # A few axes, each moved by slow noise that comes and goes
-        angles, place = np.zeros((n, 3)), np.zeros((n, 3))
-        for signal_of, size in ((angles, rng.uniform(0.02, 0.35, 3)), (place, rng.uniform(0.002, 0.04, 3))):
-            for axis in range(3):
-                cutoff_hz = rng.uniform(0.5, 4.0)
-                sos = signal.butter(2, cutoff_hz, fs=RATE_HZ, output="sos")
-                noise = signal.sosfilt(sos, rng.standard_normal(n))
-                gate = signal.sosfilt(signal.butter(1, 0.3, fs=RATE_HZ, output="sos"), rng.standard_normal(n))
-                gate = np.clip(gate / gate.std() + rng.uniform(-1.0, 0.5), 0.0, 1.5)
-                signal_of[:, axis] = size[axis] * gate * noise / noise.std()
-        turn = Rotation.from_rotvec(angles)
-        rate = (turn[:-1].inv() * turn[1:]).as_rotvec() * RATE_HZ
-        mounted = Rotation.random(rng=rng)
-        force = np.gradient(np.gradient(place, 1.0 / RATE_HZ, axis=0), 1.0 / RATE_HZ, axis=0)
-        force[:, 2] += 9.80665
-        gyr[:, foot] = mounted.apply(np.vstack([rate, rate[-1:]])) + 0.005 * rng.standard_normal((n, 3))
-        acc[:, foot] = mounted.apply(turn.inv().apply(force)) + 0.03 * rng.standard_normal((n, 3))
-    events = {(side, kind): np.empty(0) for side in Side for kind in EventKind}
-    return Walk(f"fidgeting {seed}", time_s, acc, gyr, events, np.ones((n, 2), bool))
-
-
-def load_part(
-    part: str, data: Path, virtual_walks: bool = True, progress: Callable[[float], None] = lambda _: None
-) -> list[Walk]:
-    """Walks of a part, `train`, `validation` or `test`."""
-    split = splits()
-    paths = trials(data, split[part])
-    seeds = range(split[f"virtual_{part}"][0], split[f"virtual_{part}"][1] + 1) if virtual_walks else ()
-    makers: list[Callable[[], Walk]] = [lambda p=p: recorded(p) for p in paths]  # type: ignore[misc]
-    makers += [lambda s=s: virtual(s) for s in seeds]  # type: ignore[misc]
-    makers += [lambda s=s: fidgeting(s) for s in list(seeds)[::3]]  # type: ignore[misc]
-    walks = []
-    for done, make in enumerate(makers):
-        walks.append(make())
-        progress((done + 1) / len(makers))
-    return walks
