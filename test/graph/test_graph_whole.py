@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gait_twin.recording import Recording, load, open_bag, read_results
+from gait_twin.recording import BagWriter, Recording, Side, load, open_bag, read_results
+from gait_twin.recording.messages import make_bag_message, make_stamp, typestore
 from gait_twin.service import analyze
 
 pytestmark = pytest.mark.graph
@@ -79,6 +80,69 @@ def test_a_virtual_subject_becomes_events_strides_and_a_moving_twin(graph, tmp_p
     assert len(states) > 500
     walked = states[-1].positions[states[-1].coordinates.index("pelvis_tx")]
     assert walked > 3.0
+    # forces: each with its centre of pressure, and a frame there for RViz
+    carried = [state.ground for state in states if state.ground is not None]
+    assert len(carried) > 400
+    assert not any(any(ground.measured) for ground in carried)
+    assert {f"subject_1/center_of_pressure_{side}" for side in Side} <= frames
+    weight = 9.81 * load(out).subject.mass_kg
+    upward = np.array([ground.force_n[:, 2] for ground in carried])
+    assert np.mean(upward.sum(axis=1)) == pytest.approx(weight, rel=0.05)
+    points = np.array([ground.center_of_pressure_m for ground in carried])
+    np.testing.assert_array_equal(np.isfinite(points[..., 2]), upward > 0.0)
+    assert load(out).subject.model == "default"
+
+
+def test_plates_are_used_while_they_measure_and_played_again(graph, tmp_path, walk_bag) -> None:
+    """A treadmill tells 600 N and 200 N, and falls silent in the middle."""
+    bag, out = tmp_path / "bag", tmp_path / "out"
+    fields = {"frame_id": "treadmill"}
+    with open_bag(walk_bag) as source, BagWriter(bag) as writer:
+        raws = sorted(source.messages(), key=lambda raw: raw.log_ns)
+        first_ns, last_ns = raws[0].log_ns, raws[-1].log_ns
+        plates = []
+        for log_ns in range(first_ns, (first_ns + last_ns) // 2, 10_000_000):
+            for side, force in ((Side.LEFT, 600.0), (Side.RIGHT, 200.0)):
+                message = make_bag_message(
+                    "geometry_msgs/msg/WrenchStamped",
+                    header=make_bag_message(
+                        "std_msgs/msg/Header", stamp=make_stamp(make_bag_message, log_ns), **fields
+                    ),
+                    wrench=make_bag_message(
+                        "geometry_msgs/msg/Wrench",
+                        force=make_bag_message("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=force),
+                        torque=make_bag_message("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0),
+                    ),
+                )
+                data = typestore().serialize_cdr(message, message.__msgtype__)
+                plates.append((log_ns, f"/plates/{side}", message.__msgtype__, data))
+        both = [(raw.log_ns, raw.topic, raw.type_name, raw.data) for raw in raws] + plates
+        for log_ns, topic, type_name, data in sorted(both, key=lambda item: item[0]):
+            writer.write(topic, type_name, log_ns, data)
+    run = graph("replay", bag=bag, rate=0.0, record=out)
+    assert run.wait(150.0) == 0, run.output()
+    states = [state for state in read_results(out).states if state.ground is not None]
+    middle_s = (last_ns - first_ns) / 2e9
+    early = [state.ground for state in states if state.ground.time_s < middle_s - 0.3]
+    late = [state.ground for state in states if state.ground.time_s > middle_s + 0.3]
+    assert len(early) > 100
+    assert len(late) > 100
+    assert all(ground.measured == (True, True) for ground in early)
+    np.testing.assert_allclose([ground.force_n[:, 2] for ground in early], [[600.0, 200.0]] * len(early), atol=1e-6)
+    assert not any(any(ground.measured) for ground in late)
+    assert "Nothing from the plates" in run.output() or any("plates" in text for text in diagnostics(out))
+    with open_bag(out) as recorded:
+        assert recorded.topics["/plates/left"].message_count == len(plates) // 2
+
+
+def diagnostics(bag: Path) -> list[str]:
+    """What the nodes told of themselves."""
+    with open_bag(bag) as recorded:
+        return [
+            status.message
+            for message in recorded.messages(["/diagnostics"])
+            for status in recorded.decode(message).status
+        ]
 
 
 @pytest.mark.data
