@@ -1,36 +1,29 @@
 """A device's clock on the host's: stamps free of the transport's jitter, from nothing but arrival times.
 
-An arrival is the device's instant, seen through a clock of another rate and start, plus a delay that is never
-less than the transport's shortest one. The line under all points (device time, arrival) that lies closest to them
-is therefore the relation of the two clocks: D. Moon, P. Skelly, D. Towsley (1999), "Estimation and removal of
-clock skew from network delay measurements", INFOCOM, whose linear programme is solved by one edge of the points'
-lower convex hull: L. Zhang, Z. Liu, C. H. Xia (2002), "Clock synchronization algorithms for network measurements",
-INFOCOM. E. Olson (2010), "A passive solution to the sensor synchronization problem", IROS, uses the same for
-sensors. What no one-way method can see is the shortest delay itself: give it where it is known (`latency_s`).
+An arrival is the device's instant, seen through a clock of another rate and start, plus a delay that is never less
+than the transport's shortest one. A line under the delays (`clock_line`) is therefore the relation of the two clocks:
+E. Olson (2010), "A passive solution to the sensor synchronization problem", IROS. What no one-way method can see is
+the shortest delay itself: give it where it is known (`latency_s`).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gait_twin.sensing.clock_line import ClockLine
 from gait_twin.settings import check, setting
 
-BUCKET_S = 0.25
-"""The least delayed sample of each so many seconds of device time stands for all of them, s."""
 FIRST_SPAN_S = 1.0
-"""Skew is taken for 0 until samples span so much device time, s."""
-MAX_SKEW = 0.1
-"""No clock of a sensor is further off its nominal rate: ceramic resonators are 0.5 %, bare MEMS oscillators 5 %."""
+"""The period of a device without a clock is measured over so long, s."""
+SKEW_SD, KEPT_SKEW_SD = 0.03, 1e-5
+"""Rates of clocks: bare MEMS oscillators are 3 % off; a restart changes a known one by no more than some ppm."""
 CONFIRM_SAMPLES = 3
 """So many samples in a row must leap alike before a clock is believed to have been set anew."""
 LATE_S = 2.0
 """When nothing came in time for so long, the device's clock has jumped back against the host's, s."""
-
-
 AT_ONCE_S = 0.05
 """An estimate that was further off is left at once instead of slewed: what a port had stored came first, s."""
 
@@ -39,9 +32,9 @@ AT_ONCE_S = 0.05
 class ClockSettings:
     """How a device's clock is put on the host's."""
 
-    window_s: float = setting(
-        60.0, "Samples so far back count for rate and offset of a device's clock, s; the skew may change over it.",
-        low=5.0, high=3600.0,
+    wander_ppm: float = setting(
+        1.0, "How much the rate of a device's clock changes in a second (as a random walk), parts per million.",
+        low=0.001, high=1000.0,
     )  # fmt: skip
     slew: float = setting(
         0.02, "A better estimate is approached by at most this share of elapsed time, so that stamps stay even.",
@@ -70,9 +63,9 @@ class ClockReport:
     restarts
         Times that the fit began anew: the device restarted, or one of the clocks was set.
     skew_ppm
-        How much faster than the device's clock the host's runs, parts per million; NaN until known.
+        How much faster than the device's clock the host's runs, parts per million.
     jitter_s
-        Mean delay above the shortest one, of about the last thousand samples, s.
+        Mean delay above the earliest ones, of about the last thousand samples, s.
     """
 
     samples: int = 0
@@ -87,8 +80,8 @@ class DeviceClock:
     """Stamps the samples of one device.
 
     Stamps depend on the sequence of samples only. They increase strictly with device time, run at the device's
-    rate to within `ClockSettings.slew`, and settle in the first second or two: the first estimate rests on one
-    arrival, and every less delayed sample betters it.
+    rate to within `ClockSettings.slew`, and settle in the first seconds: the first estimate rests on one
+    arrival, and every less delayed sample of the first second betters it.
 
     Parameters
     ----------
@@ -100,18 +93,15 @@ class DeviceClock:
         self.settings = settings or ClockSettings()
         self.report = ClockReport()
         self.late_s = 0.0
-        """Delay of the last sample above the shortest one, s."""
+        """Delay of the last sample above the earliest ones, s."""
         self._begin()
 
-    def _begin(self, skew: float = 0.0) -> None:
+    def _begin(self, skew: float = 0.0, skew_sd: float = SKEW_SD) -> None:
         self._origin: tuple[float, float] | None = None  # device time and arrival of the first sample
         self._newest_s = self._last_stamp_s = -math.inf
-        # the line: stamp - device time = offset + skew * device time, all since the first sample
-        self._offset_s, self._skew, self._anchor_s = 0.0, skew, 0.0
+        # stamp - device time, both since the first sample
+        self._line = ClockLine(skew, skew_sd, self.settings.wander_ppm * 1e-6)
         self._correction_s = 0.0  # what is still to be slewed
-        self._points: deque[tuple[float, float]] = deque()
-        self._best: tuple[float, float] | None = None
-        self._bucket = 0
         self._leaps: list[tuple[float, float]] = []
         self._in_time_s = 0.0
         self._reconnected = False
@@ -162,75 +152,32 @@ class DeviceClock:
         """The device was away and may have begun to count anew: the next sample tells."""
         self._reconnected = self._origin is not None
 
-    def _line(self, x: float) -> float:
-        return self._offset_s + self._skew * (x - self._anchor_s)
-
     def _take(self, x: float, y: float, late_s: float) -> float | None:
         assert self._origin is not None
         report, settings = self.report, self.settings
         step_s = max(0.0, x - self._newest_s) if self._newest_s > -math.inf else 0.0
         self._newest_s = x
-        if late_s < 0.0:  # no sample arrives before it was measured
-            self._move(self._offset_s + late_s, self._skew)
-            late_s = 0.0
         if late_s < settings.jump_s:
             self._in_time_s = x
         elif x - self._in_time_s > LATE_S:
             return self._restart(x + self._origin[0], y + x + self._origin[1])
-        self._remember(x, y)
+        before = self._line(x)
+        self._line.take(x, y)
+        after = self._line(x)
+        self._correction_s += before - after
         if abs(self._correction_s) > AT_ONCE_S:
             self._correction_s = 0.0
         self.late_s = late_s
         self._correction_s -= max(-settings.slew * step_s, min(settings.slew * step_s, self._correction_s))
+        report.skew_ppm = self._line.skew * 1e6
         report.jitter_s += (late_s - report.jitter_s) / min(report.samples + 1, 1000)
-        stamp_s = self._origin[1] + x + self._line(x) + self._correction_s - settings.latency_s
+        stamp_s = self._origin[1] + x + after + self._correction_s - settings.latency_s
         if stamp_s <= self._last_stamp_s:  # until the stamps given too late are passed
             report.disordered += 1
             return None
         self._last_stamp_s = stamp_s
         report.samples += 1
         return stamp_s
-
-    def _move(self, offset_s: float, skew: float) -> None:
-        """Go over to another line through `_anchor_s`, by slewing."""
-        before = self._line(self._newest_s)
-        self._offset_s, self._skew = offset_s, skew
-        self._correction_s += before - self._line(self._newest_s)
-
-    # ---- fit
-
-    def _remember(self, x: float, y: float) -> None:
-        bucket = int(x / BUCKET_S)
-        if bucket != self._bucket and self._best is not None:
-            self._points.append(self._best)
-            while len(self._points) > 1 and self._points[0][0] < x - self.settings.window_s:
-                self._points.popleft()
-            self._best, self._bucket = None, bucket
-            self._fit(x)
-        if self._best is None or y - self._line(x) <= self._best[1] - self._line(self._best[0]):
-            self._best = (x, y)
-
-    def _fit(self, now: float) -> None:
-        """Edge of the lower convex hull under the middle of the window: the line closest under all points."""
-        points = self._points
-        if points[-1][0] - points[0][0] < FIRST_SPAN_S:
-            return
-        hull: list[tuple[float, float]] = []
-        for x, y in points:
-            while len(hull) > 1:
-                (ax, ay), (bx, by) = hull[-2], hull[-1]
-                if (by - ay) * (x - ax) < (y - ay) * (bx - ax):
-                    break
-                hull.pop()
-            hull.append((x, y))
-        middle = sum(x for x, _ in points) / len(points)
-        right = next(i for i, (x, _) in enumerate(hull) if x > middle)
-        (ax, ay), (bx, by) = hull[right - 1], hull[right]
-        skew = max(-MAX_SKEW, min(MAX_SKEW, (by - ay) / (bx - ax)))
-        before = self._line(now)
-        self._anchor_s, self._offset_s, self._skew = now, ay + skew * (now - ax), skew
-        self._correction_s += before - self._offset_s
-        self.report.skew_ppm = skew * 1e6
 
     # ---- leaps
 
@@ -249,7 +196,7 @@ class DeviceClock:
         return self._restart(device_s, arrival_s)
 
     def _restart(self, device_s: float, arrival_s: float) -> float | None:
-        self._begin(self._skew)  # an oscillator keeps its rate
+        self._begin(self._line.skew, max(self._line.skew_sd, KEPT_SKEW_SD))  # an oscillator keeps its rate
         self.report.restarts += 1
         return self.stamp(device_s, arrival_s)
 

@@ -51,9 +51,10 @@ class DriverSettings:
         2.0, "A device that is connected and sends nothing for so long is connected anew, s.", low=0.5, high=600.0
     )
     open_s: float = setting(5.0, "Longest wait for all devices when the driver is opened, s.", low=0.0, high=60.0)
-    clock_window_s: float = setting(
-        60.0, "Samples so far back count for rate and offset of a device's clock, s.", low=5.0, high=3600.0
-    )
+    clock_wander_ppm: float = setting(
+        1.0, "How much the rate of a device's clock changes in a second (as a random walk), parts per million.",
+        low=0.001, high=1000.0,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check(self)
@@ -111,7 +112,7 @@ class Driver:
         self.feeds = {
             device.segment: Feed(
                 device, sink, lambda text: say(Level.INFO, text),
-                ClockSettings(window_s=self.settings.clock_window_s, latency_s=device.latency_s),
+                ClockSettings(wander_ppm=self.settings.clock_wander_ppm, latency_s=device.latency_s),
             )
             for device in devices
         }  # fmt: skip
