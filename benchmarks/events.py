@@ -280,7 +280,7 @@ def main() -> None:
         "classical": lambda: EventDetector(DetectorSettings(detector="classical")),
         "network": network(),
     }
-    made = table(f"foot_healthy_10m, subjects {splits()["folds"][args.fold - 1]}: events")
+    made = table(f"foot_healthy_10m, subjects {results['subjects']}: events")
     main_rows = {who: scores(held, make) for who, make in makers.items()}
     results["events"] = {who: add(made, who, row) for who, row in main_rows.items()}
     for look_ahead_s in LOOK_AHEADS_S:
