@@ -25,14 +25,28 @@ OptionsOption = Annotated[
 SubjectOption = Annotated[
     str | None, typer.Option("--subject", help="Whose walk, where a bag holds several: its namespace.")
 ]
+TopicOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic", metavar="SEGMENT=TOPIC", help="Topic of a segment's sensor, in a bag that names them otherwise."
+    ),
+]
 HeightOption = Annotated[float | None, typer.Option("--height", help="Body height, m, instead of the recording's.")]
 MassOption = Annotated[float | None, typer.Option("--mass", help="Body mass, kg, instead of the recording's.")]
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 
 
-def read(path: Path, importer: str = "auto", options: list[str] | None = None, subject: str | None = None) -> Recording:
+def read(
+    path: Path,
+    importer: str = "auto",
+    options: list[str] | None = None,
+    subject: str | None = None,
+    topics: list[str] | None = None,
+) -> Recording:
     """Open a bag, a recording.yaml, or a device's export.
+
+    `topics` names the topic of each segment's sensor, ``SEGMENT=TOPIC``, for a bag.
 
     Raises
     ------
@@ -48,10 +62,12 @@ def read(path: Path, importer: str = "auto", options: list[str] | None = None, s
     if importer == "auto":
         if path.suffix in (".yaml", ".yml") and path.name != "metadata.yaml":
             importer = "csv"
-        elif path.suffix in BAG_SUFFIXES or path.name == "metadata.yaml" or _is_bag(path):
+        elif is_bag(path, importer):
             importer = "bag"
         else:
             importer = find_importer(path).name
+    if topics and importer != "bag":
+        raise InputError(f"--topic {topics[0]}: only a bag has topics, and {path} is none.")
     if importer in ("bag", "csv"):
         if options:
             raise InputError(f"--option {options[0]}: {importer} has no options.")
@@ -59,7 +75,7 @@ def read(path: Path, importer: str = "auto", options: list[str] | None = None, s
             from gait_twin.recording import import_csv
 
             return import_csv(path)
-        return load(path.parent if path.name == "metadata.yaml" else path, subject)
+        return load(path.parent if path.name == "metadata.yaml" else path, subject, _topics(topics))
     chosen = IMPORTERS[importer]
     given: dict[str, Any] = {}
     for option in options or ():
@@ -69,6 +85,17 @@ def read(path: Path, importer: str = "auto", options: list[str] | None = None, s
             raise InputError(f"--option {option} is none of {importer}; write NAME=VALUE with a NAME of: {names}.")
         given[name] = _option_value(name, text)
     return chosen.load(path, **given)
+
+
+def _topics(entries: list[str] | None) -> dict[str, str] | None:
+    """``SEGMENT=TOPIC`` by segment; None where none is given."""
+    found = {}
+    for entry in entries or ():
+        segment, equals, topic = (part.strip() for part in entry.partition("="))
+        if not (segment and equals and topic):
+            raise InputError(f"--topic {entry} is not of the form SEGMENT=TOPIC, as calcn_r=/imu/right_foot.")
+        found[segment] = topic if topic.startswith("/") else f"/{topic}"
+    return found or None
 
 
 def _option_value(name: str, text: str) -> Any:
@@ -83,7 +110,12 @@ def _option_value(name: str, text: str) -> Any:
     return text
 
 
-def _is_bag(path: Path) -> bool:
+def is_bag(path: Path, importer: str = "auto") -> bool:
+    """Whether a path is read as a bag."""
+    if importer != "auto":
+        return importer == "bag"
+    if path.suffix in BAG_SUFFIXES or path.name == "metadata.yaml":
+        return True
     if not path.is_dir():
         return False
     # an empty folder, too, is best answered by what reads bags
@@ -163,6 +195,7 @@ def info(
     importer: ImporterOption = "auto",
     options: OptionsOption = None,
     subject: SubjectOption = None,
+    topics: TopicOption = None,
 ) -> int:
     """Say what a recording holds.
 
@@ -175,7 +208,7 @@ def info(
       gait-twin info recording.yaml
     """
     with busy(f"Reading {path}"):
-        recording = read(path, importer, options, subject)
+        recording = read(path, importer, options, subject, topics)
     for line in describe(recording):
         out.print(line, soft_wrap=True)
     out.print()

@@ -15,6 +15,8 @@ from gait_twin.cli.recordings import (
     MassOption,
     OptionsOption,
     SubjectOption,
+    TopicOption,
+    is_bag,
     read,
     with_subject,
 )
@@ -49,14 +51,25 @@ def analyze(
     mass_kg: MassOption = None,
     options: OptionsOption = None,
     subject: SubjectOption = None,
+    topics: TopicOption = None,
+    ground_reactions: Annotated[
+        Path | None,
+        typer.Option("--ground-reactions", help="Measured ground reactions: OpenSim's .mot, or an ExternalLoads .xml."),
+    ] = None,
+    ground_start_s: Annotated[
+        float,
+        typer.Option("--ground-reactions-start", help="Time of their 0 s on the recording's clock, s."),
+    ] = 0.0,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the pictures and the page.")] = True,
     settings: SetOption = None,
     listed: Annotated[bool, list_option(_rooms)] = False,
 ) -> int:
-    """Find events, strides, steps and joint angles in a recording.
+    """Find events, strides, steps, joint angles, moments and ground reactions in a recording.
 
-    The same code runs as in the live nodes. Writes events.csv, strides.csv, steps.csv, joints.mot (OpenSim),
-    summary.json, pictures, and report.html: one page with the moving twin that opens anywhere, offline.
+    The same code runs as in the live nodes. Writes events.csv, strides.csv, steps.csv, curves over the gait cycle
+    (cycles.csv), OpenSim's tables (joints.mot, moments.sto, powers.sto, ground_reactions.mot), summary.json,
+    pictures, and report.html: one page with the moving twin that opens anywhere, offline. Without measured ground
+    reactions they are predicted.
 
     [bold]Examples[/bold]
 
@@ -65,20 +78,26 @@ def analyze(
       gait-twin analyze recording.yaml --out result --height 1.72 --mass 70.5
 
       gait-twin analyze walk --out result --model Rajagopal2016.osim --set hub.mounting=pelvis=z
+
+      gait-twin analyze walk --out result --model me.osim --ground-reactions plates.mot
+
+      gait-twin analyze lab_bag --out result --topic pelvis=/imu0 --topic calcn_r=/imu1 --topic calcn_l=/imu2
     """
     del listed
     if out_dir.exists() and not out_dir.is_dir():
         raise InputError(f"{out_dir} is a file; give --out a folder.")
     with busy(f"Reading {recording}"):
-        source = with_subject(read(recording, importer, options, subject), height_m, mass_kg)
-    with busy("Loading the model"):
+        source = with_subject(read(recording, importer, options, subject, topics), height_m, mass_kg)
+        plates = [] if topics else _plates(recording, importer, subject)
+    with busy("Loading"):
         from gait_twin import service
-        from gait_twin.twin import load_model
+        from gait_twin.twin import read_ground_reactions
 
-        chosen = load_model(model) if model is not None else None
-    rooms = service.AnalysisSettings(**choose(_rooms(), settings or (), {}))
+        measured = read_ground_reactions(ground_reactions, ground_start_s) if ground_reactions else None
+    given = [f"twin.model_path={model}"] if model is not None else []
+    rooms = service.AnalysisSettings(**choose(_rooms(), [*(settings or ()), *given], {}))
     with progress("Walking through") as update:
-        analysis = service.analyze(source, rooms, chosen, progress=update)
+        analysis = service.analyze(source, rooms, progress=update, ground_reactions=measured, plates=plates)
     with progress("Writing") as update:
         paths = service.write(analysis, out_dir, pictures=plots, progress=update)
     out.print(parameters_table(analysis))
@@ -88,6 +107,17 @@ def analyze(
     out.print()
     wrote(paths)
     return report(analysis.notices, analysis.losses)
+
+
+def _plates(path: Path, importer: str, subject: str | None) -> list[Any]:
+    """What plates or insoles sent into a bag, as `service.analyze` takes it."""
+    if not is_bag(path, importer):
+        return []
+    from gait_twin.recording import read_plates
+    from gait_twin.twin import Frame
+
+    found = read_plates(path.parent if path.name == "metadata.yaml" else path, subject)
+    return [(side, time_s, wrench, Frame.of(frame_id, side)) for side, time_s, frame_id, wrench in found]
 
 
 def simulate(

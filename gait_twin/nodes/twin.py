@@ -120,9 +120,7 @@ class TwinNode(FrameNode):
             if twin is None or base is None:
                 return
             time_s, frame_id, wrench = from_wrench(base, message)
-            name = frame_id.removeprefix("/").removeprefix(self._display.frame_prefix)
-            frame = Frame.FOOT if name == side.foot else Frame.WORLD if name == WORLD_FRAME else Frame.LEVEL
-            twin.plates.push(side, time_s, wrench, frame)
+            twin.plates.push(side, time_s, wrench, Frame.of(frame_id, side, self._display.frame_prefix))
 
         return take
 

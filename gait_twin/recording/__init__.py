@@ -11,7 +11,7 @@ from gait_twin.recording.segments import SEGMENTS, Side
 if TYPE_CHECKING:
     from gait_twin.recording.bags import Bag, BagWriter, RawMessage, open_bag
     from gait_twin.recording.csv_import import import_csv
-    from gait_twin.recording.persistence import Results, load, read_results, save
+    from gait_twin.recording.persistence import Results, load, read_plates, read_results, save
 
 __all__ = [
     "SEGMENTS",
@@ -40,6 +40,7 @@ __all__ = [
     "import_csv",
     "load",
     "open_bag",
+    "read_plates",
     "read_results",
     "save",
 ]
@@ -47,7 +48,7 @@ __all__ = [
 # What reads and writes files is loaded when first asked for: a live node needs the vocabulary alone.
 _MODULES = {
     **dict.fromkeys(("Bag", "BagWriter", "RawMessage", "open_bag"), "bags"),
-    **dict.fromkeys(("Results", "load", "read_results", "save"), "persistence"),
+    **dict.fromkeys(("Results", "load", "read_plates", "read_results", "save"), "persistence"),
     "import_csv": "csv_import",
 }
 

@@ -222,6 +222,27 @@ def read_results(path: Path | str, subject: str | None = None) -> Results:
         )
 
 
+def read_plates(path: Path | str, subject: str | None = None) -> list[tuple[Side, float, str, NDArray[np.float64]]]:
+    """Wrenches of plates or insoles in a bag, by time: foot, time (s), frame, (6,) force (N) and torque (N·m).
+
+    Times count from the first sample, as those of `load` do; empty where the bag has none.
+    """
+    with open_bag(path) as bag:
+        namespace, imu_topics = choose_topics(bag, subject, None)
+        topics = {f"{namespace}/plates/{side}": side for side in Side}
+        if not set(topics) & set(bag.topics):
+            return []
+        decoded = _decode(bag, {*topics, *imu_topics.values()})
+        _, origin_ns = _imus(bag.path, namespace, imu_topics, decoded)
+        base = m.TimeBase(origin_ns)
+        found = [
+            (side, *m.from_wrench(base, message))
+            for name, side in topics.items()
+            for message in decoded.messages.get(name, [])
+        ]
+    return sorted(found, key=itemgetter(1))
+
+
 _GROUND = tuple(f"{name}/{side}" for name in ("ground_reaction", "center_of_pressure") for side in Side)
 
 

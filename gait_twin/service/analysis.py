@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,22 +13,46 @@ from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
 from gait_twin.events import DetectorSettings, EventDetector
-from gait_twin.recording import BodyFrames, FootPose, GaitEvent, Recording, Side, Step, Stride, TwinState
+from gait_twin.recording import (
+    BodyFrames,
+    FootPose,
+    GaitEvent,
+    JointTrajectory,
+    Recording,
+    Side,
+    Step,
+    Stride,
+    TwinState,
+)
+from gait_twin.recording.axes import ros_to_opensim
 from gait_twin.sensing import HubSettings, SensorHub
-from gait_twin.service.model import default_model
+from gait_twin.service.model import DEFAULT, default_model
 from gait_twin.service.motion import MOTION_RATE_HZ, BodyPoses, figure
 from gait_twin.service.results import (
     GROUND_REACTIONS,
     MOMENTS,
+    POWERS,
     Analysis,
     SensorReport,
     foot_paths,
+    force_tables,
     joint_trajectory,
+    longest_run,
     mean_residuals_deg,
     twin_notices,
 )
 from gait_twin.steps import StepEstimator, StepSettings
-from gait_twin.twin import Table, Twin, TwinSettings, ground_reactions_table, moments_table
+from gait_twin.twin import (
+    ExternalLoads,
+    Frame,
+    Table,
+    Twin,
+    TwinSettings,
+    confidence_table,
+    inverse_dynamics,
+    load_model,
+    registered,
+)
 
 if TYPE_CHECKING:
     import opensim
@@ -106,7 +130,10 @@ def with_mounting(recording: Recording, settings: HubSettings, progress: Progres
             hub.poll()
             if progress:
                 progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
-        hub.flush()
+            if len(hub.calibration.mounting()) == len(recording.imus):
+                break  # a heading that was found stays: the rest of the recording tells nothing new
+        else:
+            hub.flush()
         found = hub.calibration.mounting()
         if len(found) == sum(one.calibrated for one in hub.calibration.segments.values()):
             break
@@ -116,11 +143,23 @@ def with_mounting(recording: Recording, settings: HubSettings, progress: Progres
 class _Pipeline:
     """The rooms of one analysis, joined."""
 
-    def __init__(self, recording: Recording, settings: AnalysisSettings, model: opensim.Model | None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        settings: AnalysisSettings,
+        model: opensim.Model | None,
+        loads: ExternalLoads | None,
+    ) -> None:
         self.recording = recording
         self.notices: tuple[str, ...] = ()
-        if model is None:
+        if model is not None:
+            self.model_name = model.getName()
+        elif settings.twin.model_path:
+            self.model_name, model = settings.twin.model_path, load_model(settings.twin.model_path)
+        else:
+            self.model_name = DEFAULT
             model, self.notices = default_model(recording.subject)
+        self.loads = loads
         self.hub = SensorHub(tuple(recording.imus), settings.hub)
         self.detector = EventDetector(settings.detector)
         self.estimator = StepEstimator(settings.steps)
@@ -160,6 +199,8 @@ class _Pipeline:
         self.strides += found.strides
         self.steps += found.steps
         self.poses += found.poses
+        joints = joint_trajectory(self.states)
+        forces, about_forces = self._forces(joints)
         calibration = self.hub.calibration
         start_s, end_s = calibration.rest_start_s, calibration.rest_end_s
         stood = math.isfinite(start_s) and math.isfinite(end_s)
@@ -172,13 +213,16 @@ class _Pipeline:
             time_s=np.concatenate(self.time_s) if self.time_s else np.empty(0),
             foot_rate_radps={side: np.concatenate(parts) for side, parts in self.rates.items() if parts},
             feet=foot_paths(self.poses),
-            joints=joint_trajectory(self.states),
+            joints=joints,
             motion=figure(
                 [time for time, _ in self.bodies],
                 [poses for _, poses in self.bodies],
                 self.recording.subject.height_m,
             ),
-            forces=self._forces(),
+            forces=forces,
+            confidence=confidence_table(self.states) if forces else None,
+            mass_kg=self.twin.skeleton.mass_kg,
+            model=self.model_name,
             sensors=self._sensors(),
             calibration=(*rest, *calibration.notices),
             notices=(
@@ -186,17 +230,32 @@ class _Pipeline:
                 *(self.notices if self.twin.coordinates else ()),
                 *self.twin.notices,
                 *twin_notices(self.states),
+                *about_forces,
             ),
             losses=(*self.recording.losses, *self._losses()),
         )
 
-    def _forces(self) -> dict[str, Table]:
-        if not any(state.ground is not None for state in self.states):
-            return {}
-        return {
-            MOMENTS: moments_table(self.states, self.twin.skeleton),
-            GROUND_REACTIONS: ground_reactions_table(self.states),
-        }
+    def _forces(self, joints: JointTrajectory | None) -> tuple[dict[str, Table], tuple[str, ...]]:
+        """Tables by file name, and sentences on where they come from."""
+        tables = force_tables(self.states, self.twin.skeleton)
+        plates = (self.twin.plates.message,) if self.twin.plates.message else ()
+        if self.loads is None or joints is None:
+            return tables, plates
+        if not tables:
+            raise InputError(
+                "Measured ground reactions need the twin's contacts, and it has no forces: both thighs, shanks and "
+                "feet and the pelvis have to wear sensors."
+            )
+        grounds = [state.ground for state in self.states if state.ground is not None]
+        force, point = (
+            ros_to_opensim([getattr(ground, name)[::-1] for ground in grounds])
+            for name in ("force_n", "center_of_pressure_m")
+        )
+        loads, notice = registered(self.loads, np.array([ground.time_s for ground in grounds]), force, point)
+        skeleton = self.twin.skeleton
+        motion = longest_run(Table(joints.time_s, joints.coordinates, joints.positions))
+        moments, powers = inverse_dynamics(skeleton, motion, loads)
+        return {MOMENTS: moments, POWERS: powers, GROUND_REACTIONS: loads.table()}, (*plates, notice)
 
     def _sensors(self) -> dict[str, SensorReport]:
         residuals = mean_residuals_deg(self.states)
@@ -225,6 +284,9 @@ def analyze(
     settings: AnalysisSettings | None = None,
     model: opensim.Model | None = None,
     progress: Progress | None = None,
+    *,
+    ground_reactions: ExternalLoads | None = None,
+    plates: Iterable[tuple[Side, float, FloatArray, Frame]] = (),
 ) -> Analysis:
     """Run a recording through the classes that the nodes run, in blocks.
 
@@ -235,9 +297,15 @@ def analyze(
     settings
         Settings of the rooms; their defaults when None.
     model
-        OpenSim model of the person; None builds the default one of the subject's height and mass.
+        OpenSim model of the person; None takes that of ``settings.twin.model_path``, or builds the default one of
+        the subject's height and mass.
     progress
         Told the fraction done.
+    ground_reactions
+        Measured on right and left foot, on the recording's clock. Moments are then those that OpenSim's inverse
+        dynamics tool finds for the twin's motion and them, low-passed forth and back at 6 Hz.
+    plates
+        What plates or insoles sent live, by time, as `Plates.push` takes it; used as the twin's node does.
 
     Returns
     -------
@@ -253,9 +321,14 @@ def analyze(
         raise InputError("The recording has no samples; record again, or give another one.")
     chosen = settings or AnalysisSettings()
     hub = with_mounting(recording, chosen.hub, progress and (lambda done: progress(0.3 * done)))
-    pipeline = _Pipeline(recording, dataclasses.replace(chosen, hub=hub), model)
+    pipeline = _Pipeline(recording, dataclasses.replace(chosen, hub=hub), model, ground_reactions)
+    measured = iter(plates)
+    waiting = next(measured, None)
     for end_s, rows in blocks(recording):
         push(pipeline.hub, recording, rows)
+        while waiting is not None and waiting[1] <= end_s + 1.0:
+            pipeline.twin.plates.push(*waiting)
+            waiting = next(measured, None)
         pipeline.take(pipeline.hub.poll())
         if progress:
             progress(min(1.0, 0.3 + 0.7 * end_s / max(recording.duration_s, 1e-9)))

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import opensim
 
 
+DEFAULT = "default"
+"""Name of the model of height and mass."""
+
+
 def default_model(subject: Subject) -> tuple[opensim.Model, tuple[str, ...]]:
     """Build the default model of a subject's size, and say what of it had to be assumed.
 

@@ -15,11 +15,12 @@ from gait_twin.service.results import (
     Analysis,
     SensorReport,
     foot_paths,
+    force_tables,
     joint_trajectory,
     mean_residuals_deg,
     twin_notices,
 )
-from gait_twin.twin import Twin
+from gait_twin.twin import Twin, confidence_table
 
 if TYPE_CHECKING:
     import opensim
@@ -53,7 +54,9 @@ def published(recording: Recording, results: Results, model: opensim.Model | Non
         if stream is not None and stream.gyr_radps is not None:
             rates[side] = np.interp(time_s, stream.time_s, np.linalg.norm(stream.gyr_radps, axis=1))
     residuals = mean_residuals_deg(results.states)
-    times, poses = _poses(recording, results, model)
+    twin = _twin(recording, results, model)
+    times, poses = _poses(results, twin)
+    forces = force_tables(results.states, twin.skeleton) if twin else {}
     return Analysis(
         recording=recording,
         events=tuple(sorted(results.events, key=lambda event: event.time_s)),
@@ -63,6 +66,10 @@ def published(recording: Recording, results: Results, model: opensim.Model | Non
         foot_rate_radps=rates,
         feet=foot_paths(results.poses),
         joints=joint_trajectory(results.states),
+        forces=forces,
+        confidence=confidence_table(results.states) if forces else None,
+        mass_kg=twin.skeleton.mass_kg if twin else math.nan,
+        model=recording.subject.model,
         motion=figure(times, poses, recording.subject.height_m),
         sensors={
             segment: SensorReport(
@@ -75,14 +82,20 @@ def published(recording: Recording, results: Results, model: opensim.Model | Non
     )
 
 
-def _poses(recording: Recording, results: Results, model: opensim.Model | None) -> tuple[list[float], list[BodyPoses]]:
+def _twin(recording: Recording, results: Results, model: opensim.Model | None) -> Twin | None:
+    """A twin like the graph's, for what follows from its states; None where there are no coordinates."""
+    state = next((state for state in results.states if state.coordinates), None)
+    if state is None:
+        return None
+    twin = Twin(model or default_model(recording.subject)[0], state.sensors)
+    return twin if twin.coordinates == state.coordinates else None
+
+
+def _poses(results: Results, twin: Twin | None) -> tuple[list[float], list[BodyPoses]]:
     """Body poses at the figure's rate, by the model's forward kinematics from the published states."""
     usable: list[TwinState] = []
-    for state in results.states:
+    for state in results.states if twin else ():
         last_s = usable[-1].time_s if usable else -math.inf
         if state.quality > 0 and state.coordinates and state.time_s - last_s >= 1 / MOTION_RATE_HZ - 1e-6:
             usable.append(state)
-    if not usable:
-        return [], []
-    twin = Twin(model or default_model(recording.subject)[0], usable[0].sensors)
-    return [state.time_s for state in usable], [twin.body_poses(state) for state in usable]
+    return [state.time_s for state in usable], [twin.body_poses(state) for state in usable] if twin else []

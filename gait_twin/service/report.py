@@ -9,7 +9,8 @@ from pathlib import Path
 from gait_twin.errors import InputError
 from gait_twin.service.analysis import Progress
 from gait_twin.service.comparison import Comparison, compare
-from gait_twin.service.results import GROUND_REACTIONS, MOMENTS, Analysis
+from gait_twin.service.cycles import gait_cycles, write_cycles
+from gait_twin.service.results import GROUND_REACTIONS, MOMENTS, POWERS, Analysis
 from gait_twin.service.summary import summarize
 from gait_twin.service.tables import write_events, write_joints, write_steps, write_strides
 from gait_twin.twin import write_table
@@ -61,11 +62,12 @@ def write(
         written.append(joints)
     else:
         joints.unlink(missing_ok=True)
-    for name in (MOMENTS, GROUND_REACTIONS):
+    for name in (MOMENTS, POWERS, GROUND_REACTIONS):
         (folder / name).unlink(missing_ok=True)
     for name, table in analysis.forces.items():
         write_table(folder / name, table, Path(name).stem)
         written.append(folder / name)
+    written += write_cycles(folder, gait_cycles(analysis))
     summary = folder / "summary.json"
     text = json.dumps(summarize(analysis, comparison), indent=2, ensure_ascii=False, allow_nan=False)
     summary.write_text(text + "\n", encoding="utf-8")

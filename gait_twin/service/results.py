@@ -20,11 +20,11 @@ from gait_twin.recording import (
     TwinState,
 )
 from gait_twin.service.motion import Footprint, Motion
-from gait_twin.twin import Table
+from gait_twin.twin import Skeleton, Table, ground_reactions_table, moments_table, powers_table
 
 FloatArray = NDArray[np.float64]
 
-MOMENTS, GROUND_REACTIONS = "moments.sto", "ground_reactions.mot"
+MOMENTS, POWERS, GROUND_REACTIONS = "moments.sto", "powers.sto", "ground_reactions.mot"
 NOTICES_MAX, NOTICE_S = 5, 0.5
 """Sentences of the twin that are passed on: how many, and the time that each must have held, s."""
 
@@ -94,7 +94,11 @@ class Analysis:
     motion
         The twin moving; None as above.
     forces
-        Joint moments and ground reactions by file name; empty where the twin did not know any.
+        Joint moments, powers and ground reactions by file name; empty where the twin did not know any.
+    confidence
+        Of these over time, 0 to 1.
+    mass_kg, model
+        Of the twin, and the model that it used: its file, or "default".
     sensors
         Report on each segment's sensor.
     calibration
@@ -113,10 +117,24 @@ class Analysis:
     joints: JointTrajectory | None = None
     motion: Motion | None = None
     forces: dict[str, Table] = field(default_factory=dict)
+    confidence: Table | None = None
+    mass_kg: float = math.nan
+    model: str = ""
     sensors: dict[str, SensorReport] = field(default_factory=dict)
     calibration: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+
+
+def force_tables(states: Sequence[TwinState], skeleton: Skeleton) -> dict[str, Table]:
+    """Moments, powers and ground reactions of states by file name; empty where none is known."""
+    if not any(state.ground is not None for state in states):
+        return {}
+    return {
+        MOMENTS: moments_table(states, skeleton),
+        POWERS: powers_table(states, skeleton),
+        GROUND_REACTIONS: ground_reactions_table(states),
+    }
 
 
 def foot_paths(poses: Sequence[FootPose]) -> dict[Side, FootPath]:
@@ -141,6 +159,19 @@ def joint_trajectory(states: Sequence[TwinState]) -> JointTrajectory | None:
     positions = np.array([state.positions for state in usable])
     positions[[state.quality <= 0 for state in usable]] = np.nan
     return JointTrajectory(np.array([state.time_s for state in usable]), usable[0].coordinates, positions)
+
+
+def longest_run(motion: Table) -> Table:
+    """The longest part of a motion without rows that are not known."""
+    known = np.asarray(np.isfinite(motion.values).all(axis=1))
+    time_s = motion.time_s[known]
+    if len(time_s) < 2:
+        return Table(time_s, motion.columns, motion.values[known], motion.in_degrees)
+    breaks = np.flatnonzero(np.diff(time_s) > 1.5 * np.median(np.diff(time_s))) + 1
+    edges = np.concatenate([[0], breaks, [len(time_s)]])
+    best = int(np.argmax(np.diff(edges)))
+    rows = slice(int(edges[best]), int(edges[best + 1]))
+    return Table(time_s[rows], motion.columns, motion.values[known][rows], motion.in_degrees)
 
 
 def mean_residuals_deg(states: Sequence[TwinState]) -> dict[str, float]:

@@ -92,7 +92,12 @@ def summarize(analysis: Analysis, comparison: Comparison | None = None) -> dict[
             "calibration": list(analysis.calibration),
             "twin": None
             if analysis.joints is None
-            else {"coordinates": list(analysis.joints.coordinates), "frames": len(analysis.joints.time_s)},
+            else {
+                "model": analysis.model,
+                "mass_kg": analysis.mass_kg,
+                "coordinates": list(analysis.joints.coordinates),
+                "frames": len(analysis.joints.time_s),
+            },
             "comparison": comparison.as_dict() if comparison else None,
             "notices": list(analysis.notices),
             "losses": list(analysis.losses),

@@ -38,6 +38,16 @@ class ExternalLoads:
     point: FloatArray
     torque: FloatArray
 
+    def table(self) -> Table:
+        """As OpenSim's table ``ground_reactions.mot``, of right and left foot."""
+        columns: list[str] = []
+        values = []
+        for i, letter in enumerate("rl"):
+            for name, part in (("force", "v"), ("force", "p"), ("torque", "")):
+                columns += [f"ground_{name}_{letter}_{part}{axis}" for axis in _AXES]
+            values += [self.force[:, i], self.point[:, i], self.torque[:, i]]
+        return Table(self.time_s, tuple(columns), np.hstack(values))
+
     def at(self, time_s: float) -> list[Wrench]:
         """Wrenches at one instant, linear between measurements.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gait_twin.recording import Side
 from gait_twin.recording.axes import OPENSIM_TO_ROS_QUAT_WXYZ, cross, quat_conjugate, quat_rotate
+from gait_twin.recording.messages import WORLD_FRAME
 from gait_twin.twin.model import Sole
 from gait_twin.twin.skeleton import Skeleton
 
@@ -39,6 +40,12 @@ class Frame(Enum):
     LEVEL = "level"
     """z-up axes at an unknown place, as of a treadmill, whose belt is not in the world: the force alone is
     used, and where it acts is predicted."""
+
+    @classmethod
+    def of(cls, frame_id: str, side: Side, prefix: str = "") -> Frame:
+        """What the frame id of a message on a foot means: the world's, the foot's, or any other one."""
+        name = frame_id.removeprefix("/").removeprefix(prefix)
+        return {side.foot: cls.FOOT, WORLD_FRAME: cls.WORLD}.get(name, cls.LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
