@@ -26,6 +26,11 @@ class TwinSettings:
         (), "Names of the model's bodies where they differ from the segments', as 'femur_r=thigh_r'."
     )
     weights: tuple[str, ...] = setting((), "Weights of sensors other than 1, as 'calcn_r=0.5'; 0 leaves one out.")
+    refine: bool = setting(
+        True,
+        "Correct the sensors' headings and their calibration from the joints while walking; off, both stay as the hub "
+        "found them.",
+    )
     velocity_window_s: float = setting(
         0.06,
         "Length of the causal filter behind velocities, which lag by half of it, s.",

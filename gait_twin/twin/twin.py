@@ -27,6 +27,7 @@ from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.plates import Plates
 from gait_twin.twin.quality import NOT_CALIBRATED, explain, lacking, pose_quality
+from gait_twin.twin.refinement import Refinement
 from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
@@ -120,6 +121,7 @@ class Twin:
         self.skeleton.set(self.skeleton.default)
         self._neutral = self.skeleton.quaternions(self._bodies)
         self._neutral_pelvis = self._neutral[self.sensors.index("pelvis")]
+        self._refinement = Refinement(self._ik, self.sensors) if self.settings.refine and self._ik.can_turn else None
         self._feet = sole_points(model, *_foot_bodies(model, self.settings))
         # how the root's translational coordinates move the pelvis: constant for any sensible root joint
         translations = self._ik.root_translations
@@ -160,6 +162,8 @@ class Twin:
         if self._lacking:
             return
         self._ik.reset()
+        if self._refinement:
+            self._refinement.reset()
         self._root.reset()
         self._time_s = float("nan")
         self._period_s = float("nan")
@@ -195,7 +199,7 @@ class Twin:
             [frames.acc_mps2[:, pelvis], frames.quat_wxyz[:, pelvis], frames.body_quat_wxyz[:, pelvis]], axis=1
         )
         return [
-            self._frame(float(t), quats[i], ready[i], bool(heading[i][ready[i]].all()), felt[i])
+            self._frame(float(t), quats[i], ready[i], ready[i] & heading[i], felt[i])
             for i, t in enumerate(frames.time_s)
         ]
 
@@ -230,8 +234,9 @@ class Twin:
         return {name: (places[i], quats[i]) for i, name in enumerate(skeleton.bodies)}
 
     def _frame(
-        self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], heading: bool, felt: FloatArray
+        self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], known: NDArray[np.bool_], felt: FloatArray
     ) -> TwinState:
+        heading = bool(known[ready].all())
         elapsed = time_s - self._time_s
         gap = not 0.0 < elapsed < GAP_S
         if ready.any() and heading != self._heading:
@@ -246,14 +251,17 @@ class Twin:
             values, residuals, quality = self._last, np.full(len(ready), np.nan), 0.0
         else:
             self._has_stood = True
-            quats = self._in_plane(quats)
+            refinement = self._refinement
+            quats = refinement.correct(time_s, quats, known) if refinement else self._in_plane(quats)
             trunk = self._trunk.orientation(quats[self.sensors.index("pelvis")])
             solution = self._ik.solve(time_s, np.concatenate([quats, trunk]))
+            if refinement:
+                refinement.learn(time_s, quats, known)
             if gap:
                 self._root.hold()
                 self._foot_quats = None
-            known = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
-            values = self._place_root(time_s, elapsed, solution.values, known)
+            enough = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
+            values = self._place_root(time_s, elapsed, solution.values, enough)
             residuals = solution.residuals_rad[: len(ready)]
             quality = pose_quality(residuals, ready, heading, self.settings.fit_deg)
         forces = self._force(time_s, elapsed, values, solution, ready, quality, felt, gap)
@@ -305,9 +313,10 @@ class Twin:
         if not known:
             acc = np.full(3, np.nan)
         acceleration = ros_to_opensim(self._acceleration.update(time_s, elapsed_s, acc, quat, body))
-        if not self._ik.can_turn:
-            acceleration = quat_rotate(quat_from_rotvec([0.0, -self._heading_rad, 0.0]), acceleration)
-        return acceleration
+        turned = self._heading_rad
+        if self._refinement:
+            turned = float(self._refinement.headings_rad[self.sensors.index("pelvis")])
+        return quat_rotate(quat_from_rotvec([0.0, -turned, 0.0]), acceleration)
 
     def _in_plane(self, quats: FloatArray) -> FloatArray:
         """For a planar model, whose pelvis cannot turn: orientations in the plane in which the person walks."""

@@ -15,7 +15,7 @@ from gait_twin.recording import SEGMENTS, BodyFrames
 from gait_twin.recording.axes import angle_between, quat_conjugate, quat_from_rotvec, quat_multiply, quat_rotate
 from gait_twin.recording.importers import IMPORTERS
 from gait_twin.sensing import HubSettings, SensorHub
-from gait_twin.twin import InverseKinematics, Skeleton, Twin, build_default_model, load_model
+from gait_twin.twin import InverseKinematics, Skeleton, Twin, TwinSettings, build_default_model, load_model
 from gait_twin.twin.opensim_api import opensim
 
 pytestmark = pytest.mark.data
@@ -102,10 +102,24 @@ def test_whole_chain_follows_opensims_offline_result(
 ) -> None:
     """Through the sensor hub's own calibration: RMSE after removing each angle's mean difference."""
     path = data_dir / "opensim_gait" / "models" / "Rajagopal2016.osim"
-    twin = Twin(load_model(path) if model == "Rajagopal2016" else build_default_model(1.75, 70.0), frames.segments)
-    errors = angle_errors(twin, frames, reference)
+    osim = load_model(path) if model == "Rajagopal2016" else build_default_model(1.75, 70.0)
+    errors = angle_errors(Twin(osim, frames.segments, TwinSettings(refine=False)), frames, reference)
     assert {name: e for name, e in errors.items() if e[1] > limit_deg} == {}
     assert {name: e for name, e in errors.items() if abs(e[0]) > 0.8 * limit_deg} == {}
+
+
+def test_refinement_leaves_a_good_calibration_where_it_was(
+    data_dir: Path, frames: BodyFrames, reference: dict[str, np.ndarray]
+) -> None:
+    """OpenSim's result trusts the standing, the refinement a little less: flexions stay, small angles move a little."""
+    for model in (
+        load_model(data_dir / "opensim_gait" / "models" / "Rajagopal2016.osim"),
+        build_default_model(1.75, 70.0),
+    ):
+        errors = angle_errors(Twin(model, frames.segments), frames, reference)
+        limits = {"hip_flexion": 1.5, "knee_angle": 2.5, "ankle_angle": 2.0}
+        for name, (mean, spread) in errors.items():
+            assert np.hypot(mean, spread) < limits.get(name[:-2], 4.0), name
 
 
 def test_planar_model_follows_the_walking_plane(
