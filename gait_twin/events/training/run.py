@@ -49,12 +49,6 @@ class TrainSettings:
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
     made_share: float = setting(0.3, "Share of samples of virtual subjects and idle feet.", low=0.0, high=1.0)
-    unlike_share: float = setting(
-        0.4,
-        "Share of samples laid over first, last and turning steps; the others fall where they may.",
-        low=0.0,
-        high=1.0,
-    )
     other_foot: float = setting(0.6, "Share of samples that see the other foot as well.", low=0.0, high=1.0)
     workers: int = setting(2, "Networks trained at a time, each on one core.", low=1, high=64)
     seed: int = setting(2, "Seed of everything random.", low=0, high=2**31 - 1)
@@ -163,7 +157,7 @@ def fit_network(
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=s.epochs * steps, pct_start=0.1)
     curves: list[dict[str, float]] = []
     for epoch in range(s.epochs):
-        pool = Pool([augmented(walk, rng) for walk in walks], s.made_share, s.unlike_share, rng)
+        pool = Pool([augmented(walk, rng) for walk in walks], s.made_share, rng)
         sums: dict[str, float] = dict.fromkeys(SHARES, 0.0)
         network.train()
         for _ in range(steps):
