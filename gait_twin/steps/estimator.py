@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from gait_twin.recording import BodyFrames, EventKind, FootPose, GaitEvent, Side
 from gait_twin.steps.foot import Flat, FootTracker
 from gait_twin.steps.pair import FeetPair
 from gait_twin.steps.settings import StepSettings
+from gait_twin.steps.split import split
 from gait_twin.steps.strides import build_stride
 
 FLAT_WITHIN = 0.7
@@ -20,6 +22,12 @@ SHORTEST_STRIDE_S = 0.7
 """Heel strikes in quicker succession are not both real."""
 FIRST_STRIDE_S = 1.5
 """Stride time taken for a first heel strike."""
+EARLY_FLAT_S = 0.1
+"""A heel strike that was found late, as after a last step, may come so long after its foot-flat."""
+USUAL_STRIDES = 5
+"""Strides whose median duration is the person's usual one ..."""
+USUAL_MORE = 1.3
+"""... which a stride may exceed by this factor before its heel strike's foot-flat counts as missed."""
 GIVE_UP_S = 4.0
 """Frames this far past a heel strike have shown its foot-flat if there is one (a foot-flat is known at
 most 1.5 s after it)."""
@@ -62,6 +70,7 @@ class StepEstimator:
         self._past: deque[GaitEvent] = deque()
         self._landed: dict[Side, _Landing] = {}
         self._placed: dict[Side, Flat] = {}
+        self._usual: dict[Side, deque[float]] = {side: deque(maxlen=USUAL_STRIDES) for side in Side}
         self._pair = FeetPair(self._settings)
         self._now_s = -math.inf
         self._leapt = False
@@ -100,8 +109,8 @@ class StepEstimator:
             acc, gyr = frames.acc_mps2[:, column], frames.gyr_radps[:, column]
             if lost.any():
                 acc = np.where(lost[:, None], np.nan, acc)
-            good = (status & (SlotStatus.SATURATED)) == 0
-            flats, poses = foot.update(frames.time_s, acc, gyr, good)
+            doubtful = (status & (SlotStatus.SATURATED | SlotStatus.BRIDGED)) != 0
+            flats, poses = foot.update(frames.time_s, acc, gyr, doubtful)
             self._flats[side].extend(flats)
             out.poses += poses
         out.poses.sort(key=lambda pose: pose.time_s)
@@ -141,12 +150,13 @@ class StepEstimator:
             if event.kind is EventKind.TOE_OFF or event.side not in self._feet:
                 self._past.append(self._queue.popleft())
                 continue
-            flat = next((f for f in self._flats[event.side] if f.time_s > event.time_s), None)
+            flat = next((f for f in self._flats[event.side] if f.time_s > event.time_s - EARLY_FLAT_S), None)
             if flat is None and self._now_s < event.time_s + GIVE_UP_S:
                 return
             self._past.append(self._queue.popleft())
-            if flat is not None and flat.time_s > event.time_s + FLAT_WITHIN * self._stride_s(event):
-                flat = None
+            stride_s = self._stride_s(event)
+            if flat is not None and flat.time_s > event.time_s + FLAT_WITHIN * stride_s:
+                flat = self._missed(flat, event, stride_s)
             self._land(event, flat, out)
             while self._past[0].time_s < event.time_s - 2.0 * GIVE_UP_S:
                 self._past.popleft()
@@ -157,17 +167,33 @@ class StepEstimator:
         stride_s = event.time_s - before.event.time_s if before is not None else math.inf
         if stride_s > self._settings.max_stride_s:
             return FIRST_STRIDE_S
+        usual = self._usual[event.side]
+        if len(usual) == USUAL_STRIDES:
+            stride_s = min(stride_s, USUAL_MORE * median(usual))
         return max(stride_s, SHORTEST_STRIDE_S)
+
+    def _missed(self, flat: Flat, event: GaitEvent, stride_s: float) -> Flat | None:
+        """Foot-flat of a heel strike that the samples alone did not show: the event says where to look."""
+        parts = split(flat, event.time_s, stride_s, self._settings)
+        if parts is None:
+            return None
+        flats = self._flats[event.side]
+        at = flats.index(flat)
+        flats[at] = parts[1]
+        flats.insert(at, parts[0])
+        return parts[0]
 
     def _land(self, event: GaitEvent, flat: Flat | None, out: StepOutput) -> None:
         side = event.side
         before = self._landed.get(side)
         self._landed[side] = _Landing(event, flat)
         if before is not None and 0.0 < event.time_s - before.event.time_s <= self._settings.max_stride_s:
+            self._usual[side].append(event.time_s - before.event.time_s)
             path: list[Flat] = []
             if flat is not None and before.flat is not None and before.flat is not flat:
                 path = [f for f in self._flats[side] if before.flat.time_s <= f.time_s <= flat.time_s]
-            out.strides.append(build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past)))
+            shared = self._pair.shared(side)
+            out.strides.append(build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past), shared))
         self._step(event, flat, out)
         if flat is not None:
             while self._flats[side] and self._flats[side][0].time_s < flat.time_s:
@@ -188,7 +214,7 @@ class StepEstimator:
                 covariance = sum((s.covariance for s in swings), np.zeros((3, 3)))
                 turned = flat.rotation @ start.rotation.T
                 turning = math.atan2(turned[1, 0] - turned[0, 1], turned[0, 0] + turned[1, 1])
-                way = flat.position_m - start.position_m
+                way = sum((s.displacement_m for s in swings), np.zeros(3))
                 length = self._pair.land(side, way[:2], covariance[:2, :2], turning)
         if flat is not None:
             self._placed[side] = flat

@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gait_twin.recording import FootPose, Side
+from gait_twin.steps.clipping import clipped
 from gait_twin.steps.quaternion import Quat, rotate, turn
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
-from gait_twin.steps.swing import GRAVITY_MPS2, RATE, FlatReading, FlatState, Swing, integral, level, moved, smooth
+from gait_twin.steps.swing import (
+    GRAVITY_MPS2,
+    RATE,
+    FlatReading,
+    FlatState,
+    Samples,
+    Swing,
+    integral,
+    level,
+    moved,
+    smooth,
+)
 
 FloatArray = NDArray[np.float64]
 Triple = tuple[float, ...]
@@ -32,6 +44,8 @@ FLAT_SIZE_SD = 0.02
 """A walking foot-flat tells the size of gravity to this; once only, for its error is not by chance."""
 REST_SIZE_SD = 0.003
 """... and a second of standing."""
+DOUBTFUL, LOST = 1, 2
+"""Flaws of a sample: saturated or bridged over a short gap; lost in a longer one."""
 REST_TILT_SD_RAD = 0.02
 """A foot may have been put down anew between two seconds of standing."""
 
@@ -88,12 +102,13 @@ class FootTracker:
         variances = [settings.rate_bias_sd_radps**2] * 3 + [settings.force_bias_sd_mps2**2] * 3 + [settings.scale_sd**2]
         covariance = np.diag([settings.tilt_sd_rad**2] * 2 + [0.0] + variances)
         self._known = FlatState(np.eye(3), np.zeros(3), np.zeros(3), 1.0, covariance, np.zeros(3), 1.0)
+        self._largest = np.zeros(3)
         self._chain = -1
         self._last: tuple[float, FloatArray] | None = None
         self._begin_chain()
 
     def update(
-        self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray, good: NDArray[np.bool_]
+        self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray, doubtful: NDArray[np.bool_]
     ) -> tuple[list[Flat], list[FootPose]]:
         """Take consecutive samples.
 
@@ -103,8 +118,8 @@ class FootTracker:
             (n,) instants, s.
         acc, gyr
             (n, 3) specific force (m/s²) and angular rate (rad/s) in sensor axes; NaN rows are gaps.
-        good
-            (n,) False where a channel was saturated: the swing is then not valid.
+        doubtful
+            (n,) True where a channel was saturated or a short gap bridged: the gyroscope may be off there.
 
         Returns
         -------
@@ -122,7 +137,7 @@ class FootTracker:
         breaks = np.flatnonzero(np.diff(rows) > 1) + 1
         for run in np.split(rows, breaks):
             part = slice(int(run[0]), int(run[-1]) + 1)
-            more = self._run(time_s[part], np.hstack([acc[part], gyr[part]]), good[part])
+            more = self._run(time_s[part], np.hstack([acc[part], gyr[part]]), np.where(doubtful[part], DOUBTFUL, 0))
             flats += more[0]
             poses += more[1]
         return flats, poses
@@ -136,7 +151,7 @@ class FootTracker:
         return [flat] if flat is not None else []
 
     def _run(
-        self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
+        self, time_s: FloatArray, samples: FloatArray, flaws: NDArray[np.int_]
     ) -> tuple[list[Flat], list[FootPose]]:
         flats: list[Flat] = []
         if self._last is not None:
@@ -145,13 +160,13 @@ class FootTracker:
             if not 0.0 < gap_s < LONGEST_BRIDGE_S:
                 self._begin_chain()
             elif missing > 0:
-                # A straight line over the gap keeps the heading roughly; the swing is marked
+                # A straight line over the gap keeps the heading roughly; over a long one the swing is marked
                 part = (np.arange(1, missing + 1) / (missing + 1))[:, None]
                 bridge = self._last[1] + part * (samples[0] - self._last[1])
                 spoilt = missing * self._dt_s > self._settings.max_gap_s
                 times = self._last[0] + part[:, 0] * gap_s
-                flats, _ = self._integrate(times, bridge, np.full(missing, not spoilt))
-        more, poses = self._integrate(time_s, samples, good)
+                flats, _ = self._integrate(times, bridge, np.full(missing, LOST if spoilt else DOUBTFUL))
+        more, poses = self._integrate(time_s, samples, flaws)
         return flats + more, poses
 
     def _begin_chain(self) -> None:
@@ -161,7 +176,7 @@ class FootTracker:
         self._motion = MotionMeasure(max(2, round(self._settings.motion_window_s / self._dt_s)))
         self._count = self._base = 0  # samples of this chain; index of the buffer's first
         self._samples = np.empty((0, 6))
-        self._good = np.empty(0, dtype=bool)
+        self._flaws = np.empty(0, dtype=int)
         self._quats: list[Quat] = []
         self._correct()
         self._state: FlatState | None = None
@@ -176,12 +191,12 @@ class FootTracker:
         self._biases = *self._known.rate_bias.tolist(), *self._known.force_bias.tolist(), self._known.scale
 
     def _integrate(
-        self, time_s: FloatArray, samples: FloatArray, good: NDArray[np.bool_]
+        self, time_s: FloatArray, samples: FloatArray, flaws: NDArray[np.int_]
     ) -> tuple[list[Flat], list[FootPose]]:
         flats: list[Flat] = []
         motion = self._motion.update(samples[:, :3], samples[:, 3:]).tolist()
         self._samples = np.vstack([self._samples, samples])
-        self._good = np.concatenate([self._good, good])
+        self._flaws = np.concatenate([self._flaws, flaws])
         delay, step, dt_s = self._motion.delay, self._finder.step, self._dt_s
         quats: list[Quat] = []
         places: list[tuple[float, ...]] = []
@@ -205,7 +220,7 @@ class FootTracker:
                 self._begin_chain()
                 rest = slice(i + 1, None)
                 done = self._poses(time_s[: i + 1], quats, places, held)
-                more, poses = self._integrate(time_s[rest], samples[rest], good[rest])
+                more, poses = self._integrate(time_s[rest], samples[rest], flaws[rest])
                 return flats + more, done + poses
         if len(time_s):
             self._last = (float(time_s[-1]), samples[-1])
@@ -267,11 +282,20 @@ class FootTracker:
             if found.resting:
                 state = self._rest(raw[: end + 1], turned[-1], reading)
             else:
+                self._largest = np.maximum(self._largest, np.abs(raw[: end + 1, 3:]).max(axis=0))
                 times = np.arange(-end, 1, dtype=np.float64) * self._dt_s + flat_s
-                good = bool(self._good[: end + 1].all())
-                speed = np.linalg.norm(raw[: end + 1, 3:] - known.rate_bias, axis=1)
                 swing, state = smooth(
-                    times, raw[: end + 1, :3], turned, speed, self._state, reading, self._settings, good
+                    Samples(
+                        times,
+                        raw[: end + 1, :3],
+                        raw[: end + 1, 3:] - known.rate_bias,
+                        turned,
+                        (self._flaws[: end + 1] > 0) | clipped(raw[: end + 1, 3:], self._largest),
+                        not (self._flaws[: end + 1] == LOST).any(),
+                        self._state,
+                        reading,
+                    ),
+                    self._settings,
                 )
                 if found.doubtful and swing.surprise > self._settings.max_surprise:
                     return None
@@ -327,7 +351,7 @@ class FootTracker:
             self._position = tuple(position[-1].tolist())
         quats = Rotation.from_matrix(rotation).as_quat(scalar_first=True)
         self._quats = [tuple(q) for q in quats.tolist()]
-        self._samples, self._good = self._samples[end:], self._good[end:]
+        self._samples, self._flaws = self._samples[end:], self._flaws[end:]
         self._base += end
 
     def _poses(

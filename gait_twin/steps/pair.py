@@ -24,8 +24,8 @@ ASYMMETRY_SD_M = 0.025
 Gait & Posture 31:241: healthy step length ratios of 1.0 to 1.08)."""
 STEP_SD_M = 0.03
 """Scatter of single steps about the person's mean pattern."""
-MISMATCH_SD = 0.03
-"""Two sensors' stride lengths differ by this fraction (scale errors of accelerometers)."""
+MISMATCH_SD = 0.015
+"""Two sensors' stride lengths differ by this fraction (errors of their accelerometers)."""
 PERSON_WALK = 0.001
 """Width (m) and mismatch (1) change by this from step to step."""
 ASYMMETRY_MEMORY_STEPS = 60.0
@@ -76,6 +76,12 @@ class FeetPair:
         if self._state is not None:
             self._covariance[:2, :] = self._covariance[:, :2] = 0.0
             self._covariance[[0, 1], [0, 1]] = 0.5**2
+
+    def shared(self, side: Side) -> float:
+        """Factor on a foot's stride lengths that lets both feet walk the same way: each bears half the mismatch."""
+        if self._state is None:
+            return 1.0
+        return 1.0 - 0.5 * float(self._state[4]) * (1.0 if side is Side.RIGHT else -1.0)
 
     def land(
         self, side: Side, way_m: FloatArray, covariance: FloatArray, turning_rad: float

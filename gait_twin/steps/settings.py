@@ -39,10 +39,10 @@ class StepSettings:
         high=0.01,
     )
     force_bias_sd_mps2: float = setting(
-        0.1, "Bias of the accelerometer, m/s²; told from its scale by what swings end with.", low=0.0001, high=2.0
+        0.3, "Bias of the accelerometer, m/s²; told from its scale by what swings end with.", low=0.0001, high=2.0
     )
     drift_sd_mps2: float = setting(0.05, "Acceleration error that stays through a swing, m/s².", low=0.001, high=1.0)
-    scale_sd: float = setting(0.01, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
+    scale_sd: float = setting(0.005, "Scale error of the accelerometer before any rest (1: 100 %).", low=0.0, high=0.2)
     dip_fraction: float = setting(
         0.35,
         "Where no foot-flat is found, a dip of motion to this fraction of the swing's is tried as one.",
@@ -51,6 +51,15 @@ class StepSettings:
     )
     max_surprise: float = setting(
         1.5, "A dip is a foot-flat if the velocity integrated to it is within so many SDs of rest.", low=0.5, high=10.0
+    )
+    level_sd_m: float = setting(
+        0.01, "How level ground is that passes for level, from foot-flat to foot-flat, m.", low=0.001, high=1.0
+    )
+    level_gate: float = setting(
+        2.0,
+        "Ground passes for level where a swing's rise is within so many of its SDs of none; 0: never.",
+        low=0.0,
+        high=4.0,
     )
     max_stride_s: float = setting(2.5, "Two heel strikes further apart are not one stride, s.", low=1.0, high=6.0)
     max_gap_s: float = setting(0.04, "Lost samples longer than this spoil the swing they lie in, s.", low=0.0, high=0.3)

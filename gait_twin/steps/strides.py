@@ -28,7 +28,12 @@ UP = np.array([0.0, 0.0, 1.0])
 
 
 def build_stride(
-    side: Side, start_s: float, end_s: float, flats: Sequence[Flat], events: Sequence[GaitEvent]
+    side: Side,
+    start_s: float,
+    end_s: float,
+    flats: Sequence[Flat],
+    events: Sequence[GaitEvent],
+    shared: float = 1.0,
 ) -> Stride:
     """Parameters of the stride between two heel strikes.
 
@@ -43,6 +48,8 @@ def build_stride(
         different chains, give a stride without spatial values.
     events
         Events of both feet known with the second heel strike.
+    shared
+        Factor on the length that the other foot's strides ask for.
 
     Notes
     -----
@@ -54,7 +61,7 @@ def build_stride(
         return Stride(side, start_s, end_s, **timing, valid=False)
     first, last = flats[0], flats[-1]
     swings = [flat.swing for flat in flats[1:] if flat.swing is not None]
-    way = last.position_m - first.position_m
+    way = sum((swing.displacement_m for swing in swings), np.zeros(3))
     length = math.hypot(way[0], way[1])
     along = way[:2] / length if length > 1e-6 else np.array([1.0, 0.0])
     covariance = sum((swing.covariance for swing in swings), np.zeros((3, 3)))
@@ -75,7 +82,7 @@ def build_stride(
         start_s,
         end_s,
         **timing,
-        stride_length_m=length,
+        stride_length_m=shared * length,
         stride_length_sd_m=length_sd,
         foot_clearance_m=_clearance(swings),
         foot_clearance_sd_m=clearance_sd,

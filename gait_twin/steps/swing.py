@@ -21,6 +21,8 @@ ERRORS = 19
 """... and those of one swing: start velocity (m/s), constant acceleration (m/s²), rotation lost (rad)."""
 WALK = np.array([0.003, 0.003, 0.0] + [0.0003] * 3 + [0.003] * 3 + [0.0001])
 """What the lasting errors change by from swing to swing."""
+DOUBT_RADPS = 1.0
+"""How far the rate of a doubtful sample may be off, rad/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,38 @@ class FlatReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Samples:
+    """One foot's samples from a foot-flat to the next.
+
+    Attributes
+    ----------
+    time_s
+        (n,) even instants, s.
+    force
+        (n, 3) specific force as measured, sensor axes, m/s².
+    rate
+        (n, 3) angular rate, bias removed, sensor axes, rad/s.
+    turned
+        (n, 3, 3) rotation since the first sample.
+    doubtful
+        (n,) True where a channel was at the end of its range, or a short gap was bridged.
+    valid
+        False where samples were lost.
+    start, end
+        Filter state at the first sample, and what the samples around the last one say.
+    """
+
+    time_s: FloatArray
+    force: FloatArray
+    rate: FloatArray
+    turned: FloatArray
+    doubtful: NDArray[np.bool_]
+    valid: bool
+    start: FlatState
+    end: FlatReading
+
+
+@dataclass(frozen=True, slots=True)
 class Swing:
     """One foot's way from a foot-flat to the next, smoothed.
 
@@ -100,6 +134,8 @@ class Swing:
         Velocity left at the closing foot-flat over its expected SD: large where the foot did not stop.
     valid
         False across lost or saturated samples.
+    samples
+        What it was made of.
     """
 
     time_s: FloatArray
@@ -109,6 +145,7 @@ class Swing:
     covariance: FloatArray
     surprise: float
     valid: bool
+    samples: Samples
 
     @property
     def displacement_m(self) -> FloatArray:
@@ -192,16 +229,7 @@ def moved(state: FlatState, errors: FloatArray, covariance: FloatArray) -> FlatS
     )
 
 
-def smooth(
-    time_s: FloatArray,
-    raw: FloatArray,
-    turned: FloatArray,
-    speed: FloatArray,
-    start: FlatState,
-    end: FlatReading,
-    settings: StepSettings,
-    valid: bool,
-) -> tuple[Swing, FlatState]:
+def smooth(samples: Samples, settings: StepSettings) -> tuple[Swing, FlatState]:
     """Integrate one swing and take what its closing foot-flat says back to its beginning.
 
     The error state (attitude, biases and scale of the sensors, velocity at the start, an acceleration error
@@ -211,27 +239,13 @@ def smooth(
     with zero-velocity updates (Foxlin 2005, IEEE CG&A 25:38; Colomar et al. 2012, "Step-wise smoothing in
     zero-velocity-aided INS", PIMRC) over the swing, at once for all samples.
 
-    Parameters
-    ----------
-    time_s
-        (n,) even instants, s.
-    raw
-        (n, 3) specific force as measured, sensor axes, m/s².
-    turned
-        (n, 3, 3) rotation since the first sample, from the bias-corrected rate.
-    speed
-        (n,) size of that rate, rad/s.
-    start
-        Filter state at the first sample.
-    end
-        What the samples around the last one say.
-
     Returns
     -------
     The swing and the filter state at its end.
     """
+    time_s, raw, start, end = samples.time_s, samples.force, samples.start, samples.end
     dt_s = float(time_s[1] - time_s[0])
-    rotation = start.rotation @ turned
+    rotation = start.rotation @ samples.turned
     world = np.einsum("nij,nj->ni", rotation, start.corrected(raw))
     acceleration = world - [0.0, 0.0, GRAVITY_MPS2]
     velocity = start.velocity_mps + integral(acceleration, dt_s)
@@ -240,7 +254,8 @@ def smooth(
     # Sensitivities of attitude, velocity and position to the errors
     crossed = cross_matrices(world)
     attitude_bias = -integral(rotation, dt_s)
-    fastest = int(np.argmax(speed))
+    energy = np.einsum("ni,ni->n", samples.rate, samples.rate)
+    fastest = int(np.argmax(energy))
     late = (np.arange(len(time_s)) > fastest)[:, None, None]
     slopes = np.zeros((len(time_s), 3, ERRORS))
     slopes[:, :, :3] = -crossed
@@ -258,8 +273,9 @@ def smooth(
     prior[VELOCITY, VELOCITY] = np.eye(3) * start.velocity_sd_mps**2
     prior[DRIFT, DRIFT] = np.eye(3) * settings.drift_sd_mps2**2
     # Bandwidth and range cost most where the foot turns fastest
-    lost = settings.lost_rotation_s * float(speed @ speed) * dt_s
-    prior[LOST, LOST] = np.eye(3) * lost**2
+    lost = settings.lost_rotation_s * float(energy.sum()) * dt_s
+    more = DOUBT_RADPS * int(samples.doubtful.sum()) * dt_s
+    prior[LOST, LOST] = np.eye(3) * (lost**2 + more**2)
     end_by = np.eye(STATES, ERRORS)
     end_by[:3, RATE], end_by[:3, LOST] = attitude_bias[-1], np.eye(3)
     observe = np.zeros((5, ERRORS))
@@ -277,6 +293,13 @@ def smooth(
     surprise = float(np.sqrt(residual[:3] @ np.linalg.solve(expected[:3, :3], residual[:3]) / 3.0))
     errors = gain @ residual
     posterior = prior - gain @ observe @ prior
+    # A rise that is none within what is known of it: the ground is level
+    rise_by = position_by[-1, 2]
+    rise, variance = float(position[-1, 2] + rise_by @ errors), float(rise_by @ posterior @ rise_by)
+    if rise**2 < settings.level_gate**2 * variance:
+        flatten = posterior @ rise_by / (variance + settings.level_sd_m**2)
+        errors = errors - flatten * rise
+        posterior = posterior - np.outer(flatten, rise_by @ posterior)
 
     position = position + position_by @ errors
     velocity = velocity + velocity_by @ errors
@@ -295,6 +318,7 @@ def smooth(
         rotation,
         position_by[-1] @ posterior @ position_by[-1].T,
         surprise,
-        valid,
+        samples.valid,
+        samples,
     )
     return swing, moved(final, end_by @ errors, covariance)
