@@ -131,6 +131,20 @@ def simulate(
         float | None,
         typer.Option("--asymmetry", help="(right - left) step length over their mean, e.g. 0.1."),
     ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--pattern",
+            help="Gait pattern: crouch, stiff_knee, drop_foot, circumduction, antalgic, trendelenburg, shuffling or "
+            "toe_walking.",
+        ),
+    ] = None,
+    severity: Annotated[
+        float | None, typer.Option("--severity", help="Of the pattern, 0 (the mildest of its name) to 1 (severe).")
+    ] = None,
+    affected_side: Annotated[
+        str | None, typer.Option("--side", help="Affected leg: left, right, both, or usual for the pattern.")
+    ] = None,
     segments: Annotated[
         str | None,
         typer.Option("--segments", help="Segments that wear a sensor, e.g. pelvis,calcn_l,calcn_r."),
@@ -151,6 +165,8 @@ def simulate(
 
       gait-twin simulate slow --speed 0.7 --asymmetry 0.15 --duration 120
 
+      gait-twin simulate stiff --pattern stiff_knee --severity 0.8 --side left
+
       gait-twin simulate feet --segments calcn_l,calcn_r --rate 200 --set packet_loss=0.05
     """
     from gait_twin.simulation import SensorSettings, WalkSettings
@@ -167,6 +183,9 @@ def simulate(
         "height_m": height_m,
         "mass_kg": mass_kg,
         "length_asymmetry": asymmetry,
+        "pattern": pattern,
+        "severity": severity,
+        "affected_side": affected_side,
         "segments": tuple(segments.split(",")) if segments else None,
         "rates_hz": (rate_hz,) if rate_hz is not None else None,
         "seed": seed,

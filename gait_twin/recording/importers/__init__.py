@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gait_twin.errors import InputError
 from gait_twin.recording.importers.base import Importer
+from gait_twin.recording.importers.foot_three_groups import FOOT_THREE_GROUPS
 from gait_twin.recording.importers.foot_vicon import FOOT_VICON
 from gait_twin.recording.importers.gait_text_json import GAIT_TEXT_JSON
 from gait_twin.recording.importers.physilog import PHYSILOG
@@ -15,7 +16,7 @@ from gait_twin.recording.importers.xsens_mt import XSENS_MT
 __all__ = ["IMPORTERS", "Importer", "find_importer"]
 
 IMPORTERS: dict[str, Importer] = {
-    importer.name: importer for importer in (XSENS_MT, PHYSILOG, XIO, GAIT_TEXT_JSON, FOOT_VICON)
+    importer.name: importer for importer in (XSENS_MT, PHYSILOG, XIO, GAIT_TEXT_JSON, FOOT_VICON, FOOT_THREE_GROUPS)
 }
 """Every importer, by name."""
 
