@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.classification.cycles import Cycle, CycleCutter
-from gait_twin.classification.network import SETS, Model, softmax, stacked, worn
+from gait_twin.classification.network import SETS, Model, between, known_channels, softmax, stacked, worn
 from gait_twin.classification.settings import ClassifierSettings
 from gait_twin.recording import SEGMENTS, BodyFrames, GaitClass, Side, Stride, TwinState
 
@@ -47,7 +47,7 @@ def judge(model: Model, cycles: Sequence[Cycle]) -> list[Judged]:
     curves, numbers = stacked(cycles)
     logits, embedding = model.answer(curves, numbers)
     logits = model.of_sides(logits, [c.side for c in cycles])
-    sets = worn(np.isfinite(curves).all(axis=1))
+    sets = worn(known_channels(curves))
     judged = []
     for i, cycle in enumerate(cycles):
         novelty = model.novelty.get(SETS[sets[i]])
@@ -75,8 +75,7 @@ def together(model: Model, judged: Sequence[Judged]) -> GaitClass:
         side = Side.LEFT if left else Side.RIGHT
         side_probability = float(max(sided.values()) / max(probabilities[best], 1e-300))
     cycle, walk = np.mean([one.limits for one in judged], axis=0)
-    limit = walk + (cycle - walk) / np.sqrt(n)
-    novelty = float(np.mean([one.distance for one in judged]) / limit)
+    novelty = float(np.mean([one.distance for one in judged]) / between(float(cycle), float(walk), n))
     counts = Counter(segment for one in judged for segment in one.segments)
     return GaitClass(
         time_s=max(one.end_s for one in judged),

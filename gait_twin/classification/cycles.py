@@ -239,9 +239,7 @@ class CycleCutter:
         while self._strides:
             end_s = self._strides[0].end_s
             complete = self._frames_s >= end_s + SETTLE_S and (
-                not self._with_twin
-                or self._states.last_s >= end_s + SETTLE_S
-                or self._frames_s >= end_s + GIVE_UP_S
+                not self._with_twin or self._states.last_s >= end_s + SETTLE_S or self._frames_s >= end_s + GIVE_UP_S
             )
             if not (complete or all_of_them):
                 break
@@ -268,12 +266,12 @@ class CycleCutter:
                 if np.isfinite(feet[:, len(FOOT) * i]).all():
                     present.add(side.foot)
         present |= self._twin_curves(start_s, end_s, sources)
-        side_of = {"near": stride.side, "far": stride.side.other, "": None}
+        side_of: dict[str, Side | None] = {"near": stride.side, "far": stride.side.other, "": None}
         mirror = stride.side is Side.LEFT
         for i, channel in enumerate(CHANNELS):
-            side = side_of[channel.leg]
-            needed = {f"{n}_{side[0]}" if side is not None and n != "pelvis" else n for n in channel.needs}
-            curve = sources.get((channel.group, channel.source, side))
+            leg = side_of[channel.leg]
+            needed = {f"{n}_{leg[0]}" if leg is not None and n != "pelvis" else n for n in channel.needs}
+            curve = sources.get((channel.group, channel.source, leg))
             if curve is not None and needed <= present:
                 curves[:, i] = -curve if channel.mirrored and mirror else curve
         numbers = np.concatenate([self._numbers(stride), self._numbers(self._far_stride(stride))])
@@ -339,7 +337,7 @@ class CycleCutter:
         turned = positions.copy()
         angles = Rotation.from_euler("ZXY", positions[known][:, columns]).as_euler("YXZ")
         angles[:, 0] = np.unwrap(angles[:, 0])
-        turned[np.ix_(known, columns)] = angles[:, ::-1]
+        turned[np.flatnonzero(known)[:, None], columns] = angles[:, ::-1]
         return turned
 
     def _far_stride(self, stride: Stride) -> Stride | None:

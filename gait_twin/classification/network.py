@@ -49,9 +49,16 @@ PARAMETERS = (
 """Of a member: (kernel, inputs, width) and (width,) of each convolution; (c, width) of the channels' mask into the
 first; then matrices (inputs, outputs) and biases."""
 
+MANY = 12
+"""Cycles from which on a mean is that of a walk."""
 SETS = ("feet", "legs", "trunk")
 """What can be worn: the feet alone; pelvis and legs; the trunk too. Novelty is judged by what is worn."""
 DEFAULT_MODEL = Path(__file__).parent / "weights" / "gait_patterns.npz"
+
+
+def known_channels(curves: Float32Array) -> NDArray[np.bool_]:
+    """(n, c) whether each channel of (n, 101, c) curves is known."""
+    return np.asarray(np.isfinite(curves).all(axis=1), bool)
 
 
 def worn(known: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -59,6 +66,12 @@ def worn(known: NDArray[np.bool_]) -> NDArray[np.intp]:
     trunk = known[:, GROUPS["trunk"]].any(axis=1)
     legs = known[:, GROUPS["angles"]].any(axis=1)
     return np.where(trunk & legs, 2, np.where(legs, 1, 0))
+
+
+def between(one: float, many: float, cycles: int) -> float:
+    """What was fitted for one cycle and for walks of many, for a number of cycles."""
+    share = max(0.0, (1.0 / max(cycles, 1) - 1.0 / MANY) / (1.0 - 1.0 / MANY))
+    return many + (one - many) * share
 
 
 @dataclass(frozen=True)
@@ -93,8 +106,8 @@ class Novelty:
         return np.sqrt(np.maximum(squared.min(axis=1), 0.0))
 
     def threshold(self, cycles: int) -> float:
-        """Of the mean distance of some cycles: between the two that were fitted, as means of independent ones go."""
-        return float(self.walk + (self.cycle - self.walk) / np.sqrt(max(cycles, 1)))
+        """Of the mean distance of some cycles."""
+        return between(self.cycle, self.walk, cycles)
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,8 @@ class Model:
         Parameters of each network by name, see `PARAMETERS`.
     curve_mean, curve_sd, number_mean, number_sd
         What inputs are standardised with: (c,) and (s,).
+    usual
+        (101, c) mean cycle of the training data's first class, to compare with in pictures; None where not kept.
     temperatures
         That logits of one cycle, and means of many cycles' logits, are divided by.
     novelty
@@ -129,19 +144,21 @@ class Model:
     curve_sd: Float32Array
     number_mean: Float32Array
     number_sd: Float32Array
+    usual: Float32Array | None = None
     temperatures: tuple[float, float] = (1.0, 1.0)
     novelty: dict[str, Novelty] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def inputs(self, curves: Float32Array, numbers: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
         """Standardised curves (n, 100, c), numbers (n, 2 s) with their mask, and the channels' mask (n, c)."""
-        known = np.isfinite(curves).all(axis=1)
+        known = known_channels(curves)
         x = (curves[:, :STEPS] - self.curve_mean) / self.curve_sd
         x = np.where(known[:, None, :], x, np.float32(0.0)).astype(np.float32)
         y = (numbers - self.number_mean) / self.number_sd
         told = np.isfinite(y)
         y = np.concatenate([np.where(told, np.clip(y, -8.0, 8.0), 0.0), told], axis=1).astype(np.float32)
-        return np.clip(x, -8.0, 8.0), y, known.astype(np.float32)
+        x = np.asarray(np.clip(x, -8.0, 8.0), np.float32)
+        return x, y, known.astype(np.float32)
 
     def answer(self, curves: Float32Array, numbers: Float32Array) -> tuple[FloatArray, FloatArray]:
         """Logits and embeddings of cycles.
@@ -169,17 +186,18 @@ class Model:
         Column order is that of `outputs`, with near read as left and far as right.
         """
         swapped = [self.outputs.index(Output(o.label, _OTHER[o.leg])) for o in self.outputs]
-        right = np.array([side is Side.RIGHT for side in sides])
-        return np.where(right[:, None], logits[:, swapped], logits)
+        right = np.array([side is Side.RIGHT for side in sides], bool).reshape(-1, 1)
+        return np.where(right, logits[:, swapped], logits)
 
     def temperature(self, cycles: int) -> float:
         """For the mean logits of so many cycles."""
-        one, many = self.temperatures
-        return many + (one - many) / max(cycles, 1)
+        return between(*self.temperatures, cycles)
 
     def save(self, path: Path) -> None:
         """Write as one .npz file."""
-        arrays: dict[str, Any] = {f"{k}.{name}": a for k, member in enumerate(self.members) for name, a in member.items()}
+        arrays: dict[str, Any] = {
+            f"{k}.{name}": a for k, member in enumerate(self.members) for name, a in member.items()
+        }
         for kind, one in self.novelty.items():
             arrays |= {f"novelty.{kind}.means": one.means, f"novelty.{kind}.whiten": one.whiten}
         about = {
@@ -194,15 +212,12 @@ class Model:
             "novelty": {kind: [one.cycle, one.walk] for kind, one in self.novelty.items()},
             "notes": self.notes,
         }
-        np.savez_compressed(
-            path,
-            **{k: a.astype(np.float32) for k, a in arrays.items()},
-            curve_mean=self.curve_mean,
-            curve_sd=self.curve_sd,
-            number_mean=self.number_mean,
-            number_sd=self.number_sd,
-            about=np.array(json.dumps(about)),
-        )
+        arrays |= {"curve_mean": self.curve_mean, "curve_sd": self.curve_sd}
+        arrays |= {"number_mean": self.number_mean, "number_sd": self.number_sd}
+        if self.usual is not None:
+            arrays["usual"] = self.usual
+        arrays = {name: np.asarray(a, np.float32) for name, a in arrays.items()}
+        np.savez_compressed(path, **arrays, about=np.array(json.dumps(about)))
 
     @classmethod
     def load(cls, path: Path | None = None) -> Model:
@@ -228,6 +243,7 @@ class Model:
                     curve_sd=held["curve_sd"],
                     number_mean=held["number_mean"],
                     number_sd=held["number_sd"],
+                    usual=held.get("usual"),
                     temperatures=tuple(about["temperatures"]),
                     novelty={
                         kind: Novelty(

@@ -16,9 +16,7 @@ class ClassifierSettings:
     mass_kg: float = setting(0.0, "Mass of the person, kg; 0: not known, moments are left out.", low=0.0, high=300.0)
     cycles: int = setting(20, "Number of last gait cycles, of both legs, that a class is told from.", low=1, high=1000)
     memory_s: float = setting(30.0, "Cycles older than this are not used, s.", low=1.0, high=3600.0)
-    max_turning_deg: float = setting(
-        25.0, "Strides that turn by more are not looked at, degrees.", low=1.0, high=360.0
-    )
+    max_turning_deg: float = setting(25.0, "Strides that turn by more are not looked at, degrees.", low=1.0, high=360.0)
 
     def __post_init__(self) -> None:
         check(self)

@@ -66,7 +66,9 @@ def cycles_of(recording: Recording, chain: Chain | None = None) -> tuple[list[Cy
             a, b = np.searchsorted(stream.time_s, [start_s, start_s + BLOCK_S])
             channels: Sequence[Any] = (stream.gyr_radps, stream.quat_wxyz, stream.mag_ut)
             if b > a:
-                hub.push(segment, stream.time_s[a:b], stream.acc_mps2[a:b], *(c if c is None else c[a:b] for c in channels))
+                hub.push(
+                    segment, stream.time_s[a:b], stream.acc_mps2[a:b], *(c if c is None else c[a:b] for c in channels)
+                )
         take(hub.poll())
     last = hub.flush()
     take(last)

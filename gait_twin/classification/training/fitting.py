@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from gait_twin.classification.network import SETS, Model, Novelty, softmax, worn
+from gait_twin.classification.network import SETS, Model, Novelty, known_channels, softmax, worn
 from gait_twin.classification.training.data import CycleSet
 from gait_twin.classification.training.masking import masked, of_set
 from gait_twin.recording import Side
@@ -57,7 +57,7 @@ def allowed(model: Model, data: CycleSet) -> NDArray[np.bool_]:
 def in_sets(data: CycleSet) -> list[tuple[str, CycleSet]]:
     """The data as each of `SETS` of sensors would see them, where all of its sensors are worn."""
     found = []
-    have = worn(np.isfinite(data.curves).all(axis=1))
+    have = worn(known_channels(data.curves))
     for k, name in enumerate(SETS):
         rows = np.bincount(data.walk, weights=have >= k, minlength=len(data.walks))
         enough = rows >= 0.5 * np.bincount(data.walk, minlength=len(data.walks))

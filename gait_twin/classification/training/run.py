@@ -49,9 +49,7 @@ class TrainSettings:
         check(self)
 
 
-def train(
-    data: CycleSet, name: str, settings: TrainSettings | None = None, progress: Progress = silent
-) -> Model:
+def train(data: CycleSet, name: str, settings: TrainSettings | None = None, progress: Progress = silent) -> Model:
     """Train a classifier.
 
     Parameters
@@ -76,6 +74,7 @@ def train(
     model = blank(train_part, name)
     members = []
     for k in range(s.members):
+
         def told(share: float, text: str, k: int = k) -> None:
             progress((k + share) / s.members, f"network {k + 1}, {text}")
 
@@ -123,6 +122,8 @@ def blank(data: CycleSet, name: str) -> Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a channel that no one has is NaN, and made zero below
         curve_mean, curve_sd = np.nanmean(data.curves, axis=(0, 1)), np.nanstd(data.curves, axis=(0, 1))
+        first = np.array([walk.label == data.labels[0] for walk in data.walks])[data.walk]
+        usual = np.nanmean(data.curves[first], axis=0)
         number_mean, number_sd = np.nanmean(data.numbers, axis=0), np.nanstd(data.numbers, axis=0)
     return Model(
         name=name,
@@ -133,6 +134,7 @@ def blank(data: CycleSet, name: str) -> Model:
         curve_sd=np.where(curve_sd > 1e-6, curve_sd, 1.0).astype(np.float32),
         number_mean=np.nan_to_num(number_mean).astype(np.float32),
         number_sd=np.where(number_sd > 1e-6, number_sd, 1.0).astype(np.float32),
+        usual=usual.astype(np.float32),
     )
 
 
@@ -149,8 +151,7 @@ def _member(model: Model, data: CycleSet, s: TrainSettings, k: int, progress: Pr
     torch.set_num_threads(s.threads)
     rng = np.random.default_rng([s.seed, k])
     network = Network(len(model.outputs))
-    averaging: Any = torch.optim.swa_utils.get_ema_multi_avg_fn(EMA)  # type: ignore[no-untyped-call]
-    mean = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=averaging)
+    mean = torch.optim.swa_utils.AveragedModel(network, avg_fn=_averaged)
     optimiser = torch.optim.AdamW(network.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
     steps = max(8, len(data) // s.batch)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=s.epochs * steps, pct_start=0.15)
@@ -176,6 +177,12 @@ def _member(model: Model, data: CycleSet, s: TrainSettings, k: int, progress: Pr
         progress((epoch + 1) / s.epochs, f"epoch {epoch + 1}: loss {total:.3f}")
     averaged: Any = mean.module
     return dict(averaged.member())
+
+
+def _averaged(mean: Any, now: Any, count: Any) -> Any:
+    """Mean of the weights over the last steps, which holds better on new people; short while there are few."""
+    decay = min(EMA, (1.0 + float(count)) / (10.0 + float(count)))
+    return decay * mean + (1.0 - decay) * now
 
 
 def _shares(data: CycleSet) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gait_twin.classification.network import SETS, Model, softmax, worn
+from gait_twin.classification.network import SETS, Model, known_channels, softmax, worn
 from gait_twin.classification.training.data import CycleSet
 from gait_twin.classification.training.fitting import answers, per_walk
 
@@ -97,7 +97,7 @@ def score(model: Model, data: CycleSet) -> WalkScores:
     for k, output in enumerate(model.outputs):
         probabilities[:, output.label] += shares[:, k]
     distance, limit = np.full(len(data), np.nan), np.full(len(data), np.nan)
-    kinds = worn(np.isfinite(data.curves).all(axis=1))
+    kinds = worn(known_channels(data.curves))
     for k, name in enumerate(SETS):
         rows = kinds == k
         if name in model.novelty and rows.any():
@@ -231,8 +231,8 @@ def warnings_of(data: CycleSet, found: Sequence[tuple[str, float, float]]) -> li
     """Sentences on facts that the class can be told from."""
     chance = 1.0 / len(data.labels)
     return [
-        f"The class follows {name}: from it alone {accuracy:.0%} are told right (chance {chance:.0%}), so the scores may "
-        f"be its. Record every class with the same {name}, or balance it."
+        f"The class follows {name}: from it alone {accuracy:.0%} are told right (chance {chance:.0%}), so the scores "
+        f"may be its. Record every class with the same {name}, or balance it."
         for name, accuracy, p in found
         if accuracy > chance + MIN_GAIN and p <= MAX_P
     ]
