@@ -129,12 +129,12 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         raise InputError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
     notices: list[str] = []
     remappings: dict[str, str] = {}
-    mounting: tuple[str, ...] = ()
+    hub: dict[str, Any] = {}
     source: dict[str, Any] = {}
     driver: dict[str, Any] = {}
     if mode == "live":
         body = read_body(options.body or config_dir() / "body.yaml")
-        subject, segments, mounting = body.subject, tuple(body.imus), body.mounting
+        subject, segments, hub = body.subject, tuple(body.imus), body.hub_parameters
         remappings = {f"imu/{s}/data_raw": topic for s, topic in body.imus.items() if topic != f"imu/{s}/data_raw"}
         remappings |= {f"imu/{s}/mag": topic for s, topic in body.mags.items() if topic != f"imu/{s}/mag"}
         if body.devices:
@@ -159,7 +159,8 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
     prefix = f"{options.namespace.strip('/')}/" if options.namespace.strip("/") else ""
     parameters: dict[str, dict[str, Any]] = {
         **({DRIVER: driver} if driver else {}),
-        "sensor_hub": {"segments": list(segments)} | ({"mounting": list(mounting)} if mounting else {}),
+        "sensor_hub": {"segments": list(segments)}
+        | {name: list(value) if isinstance(value, tuple) else value for name, value in hub.items()},
         "event_detector": {},
         "step_estimator": {},
         "twin": {

@@ -66,8 +66,17 @@ class BodyFrames:
     status: NDArray[np.uint8]
 
     @classmethod
+    def empty(cls, segments: tuple[str, ...]) -> BodyFrames:
+        """No frames of these segments."""
+        k = len(segments)
+        vectors, quats = np.empty((0, k, 3)), np.empty((0, k, 4))
+        return cls(segments, np.empty(0), vectors, vectors, quats, quats, np.empty((0, k), np.uint8))
+
+    @classmethod
     def joined(cls, blocks: Sequence[BodyFrames]) -> BodyFrames:
         """Consecutive blocks of the same segments as one; at least one."""
+        if len(blocks) == 1:
+            return blocks[0]
         names = ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
         return cls(blocks[0].segments, *(np.concatenate([getattr(b, name) for b in blocks]) for name in names))
 

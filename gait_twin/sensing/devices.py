@@ -19,6 +19,7 @@ from gait_twin.sensing.transports import FileLink, Link, SerialLink, TcpLink, Ud
 
 Text = Annotated[str, Field(min_length=1)]
 Sd = Annotated[float, Field(gt=0)]
+Axis = Literal["x", "-x", "y", "-y", "z", "-z"]
 
 
 class NoiseKeys(Keys):
@@ -35,7 +36,8 @@ class SensorKeys(Keys):
 
     imu: Text | None = None
     mag: Text | None = None
-    forward: Literal["x", "-x", "y", "-y", "z", "-z"] | None = None
+    forward: Axis | None = None
+    up: Axis | None = None
     protocol: Text | None = None
     transport: Text | None = None
     device: Text | None = None
@@ -52,6 +54,7 @@ class BodyKeys(Keys):
 
     sensors: Annotated[dict[str, SensorKeys | None], Field(min_length=1)]
     subject: SubjectKeys | None = None
+    calibration: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -127,10 +130,12 @@ class Body:
         Topic of the ``sensor_msgs/Imu`` on each segment.
     mags
         Topic of the ``sensor_msgs/MagneticField`` on each segment that has one of another driver.
-    mounting
-        Entries for `HubSettings.mounting`.
+    mounting, up
+        Entries for `HubSettings.mounting` and `HubSettings.up`.
     devices
         What the project's own driver serves.
+    calibration
+        calibration.yaml that holds for the sensors as they sit now, if any.
     """
 
     subject: Subject
@@ -138,6 +143,15 @@ class Body:
     mags: dict[str, str]
     mounting: tuple[str, ...]
     devices: tuple[Device, ...] = ()
+    up: tuple[str, ...] = ()
+    calibration: Path | None = None
+
+    @property
+    def hub_parameters(self) -> dict[str, Any]:
+        """What `HubSettings` is told, as far as it is given."""
+        told = {"mounting": self.mounting, "up": self.up}
+        path = {"calibration_file": str(self.calibration)} if self.calibration else {}
+        return {name: entries for name, entries in told.items() if entries} | path
 
 
 def read_body(path: Path | str) -> Body:
@@ -152,7 +166,7 @@ def read_body(path: Path | str) -> Body:
     yaml.check_keys("sensors", SEGMENTS, "a segment")
     keys = yaml.check(BodyKeys, _known_keys)
     devices: list[Device] = []
-    imus, mags, mounting = {}, {}, []
+    imus, mags, mounting, up = {}, {}, [], []
     for segment, entry in keys.sensors.items():
         entry = entry or SensorKeys()
         if entry.protocol is not None:
@@ -164,9 +178,13 @@ def read_body(path: Path | str) -> Body:
             mags[segment] = entry.mag
         if entry.forward:
             mounting.append(f"{segment}={entry.forward}")
+        if entry.up:
+            up.append(f"{segment}={entry.up}")
     _refuse_shared(yaml, devices)
     subject = Subject(**keys.subject.model_dump()) if keys.subject else Subject()
-    return Body(subject, imus, mags, tuple(mounting), tuple(devices))
+    # beside the body.yaml, wherever the program runs
+    calibration = (Path(path).absolute().parent / keys.calibration) if keys.calibration else None
+    return Body(subject, imus, mags, tuple(mounting), tuple(devices), tuple(up), calibration)
 
 
 def make_link(device: Device) -> Link:

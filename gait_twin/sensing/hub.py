@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, BodyFrames
 from gait_twin.sensing.calibration import Calibration
+from gait_twin.sensing.calibration_file import SavedCalibration, SavedSensor, read_calibration
 from gait_twin.sensing.calibrator import BodyCalibrator
+from gait_twin.sensing.guided import GuidedCalibration, Stage
 from gait_twin.sensing.resampling import turned
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.stream import SensorStream, StreamReport
+from gait_twin.sensing.watch import PlacementWatch
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +48,7 @@ class SensorHub:
     Raises
     ------
     InputError
-        On unknown, repeated or no segments.
+        On unknown, repeated or no segments, or a calibration file that cannot be used.
     """
 
     def __init__(self, segments: tuple[str, ...] | list[str], settings: HubSettings | None = None) -> None:
@@ -58,10 +61,59 @@ class SensorHub:
                 f"give each once, of {', '.join(SEGMENTS)}."
             )
         self._streams = {s: SensorStream(s, self.settings) for s in self.segments}
-        self._calibrator = BodyCalibrator(self.segments, self.settings)
+        path = self.settings.calibration_file
+        self._use(read_calibration(path).only(self.segments) if path else SavedCalibration({}))
+        self.guided: GuidedCalibration | None = None
+        """The calibration that a person asked for last."""
         self._anchor_s: float | None = None
         self._next = 0
         self._astray_since: dict[str, dict[str, float | None]] = {}
+
+    def _use(self, saved: SavedCalibration) -> None:
+        """Know from now on what a calibration found."""
+        for name, sensor in saved.sensors.items():
+            self._streams[name].correct(sensor.accelerometer, sensor.place.gyro_bias_radps)
+        places = {name: sensor.place for name, sensor in saved.sensors.items()}
+        self._calibrator = BodyCalibrator(self.segments, self.settings, places)
+        self._watch = PlacementWatch(self.segments, self.settings, saved.sensors)
+        self._findings = saved.findings
+
+    def calibrate(self, stand_s: float | None = None, walk_s: float | None = None) -> GuidedCalibration:
+        """Begin a calibration that walks a person through; what is in use stays until it is found to be good.
+
+        Parameters
+        ----------
+        stand_s, walk_s
+            Longest waits, s; the usual ones where not given.
+        """
+        limits = {name: value for name, value in (("stand_s", stand_s), ("walk_s", walk_s)) if value is not None}
+        self.guided = GuidedCalibration(self.segments, self.settings, **limits)
+        return self.guided
+
+    def cancel(self) -> None:
+        """End a calibration that was begun, without any change."""
+        self.guided = None
+
+    def _guide(
+        self, grid: FloatArray, values: FloatArray, status: NDArray[np.int64], shared: NDArray[np.bool_]
+    ) -> None:
+        """Let the calibration that was asked for see the frames, and go over to it when it is good."""
+        guided = self.guided
+        if guided is None or not guided.running:
+            return
+        guided.update(grid, values, status, shared, self.faults)
+        if guided.stage is Stage.DONE and guided.saved is not None:
+            whole = {}
+            for name, sensor in guided.saved.sensors.items():
+                stream = self._streams[name]
+                stream.correct(sensor.accelerometer, sensor.place.gyro_bias_radps)
+                accelerometer, bias = stream.correction
+                place = replace(sensor.place, gyro_bias_radps=(float(bias[0]), float(bias[1]), float(bias[2])))
+                whole[name] = SavedSensor(place, accelerometer, sensor.walking_up)
+            guided.saved = replace(guided.saved, sensors=whole)
+            self._calibrator = guided.calibrator
+            self._watch = PlacementWatch(self.segments, self.settings, whole)
+            self._findings = ()
 
     @property
     def calibration(self) -> Calibration:
@@ -69,12 +121,17 @@ class SensorHub:
         found = self._calibrator.calibration
         now, ever = self.faults, [fault for stream in self._streams.values() for fault in stream.health.past]
         over = (f"For a while: {fault}" for fault in ever if fault not in now.values())
-        return replace(found, notices=(*now.values(), *over, *found.notices))
+        return replace(found, notices=(*now.values(), *over, *self._findings, *self._watch.notices, *found.notices))
 
     @property
     def reports(self) -> dict[str, StreamReport]:
         """Counters of each segment's stream."""
         return {name: stream.report for name, stream in self._streams.items()}
+
+    @property
+    def misplaced(self) -> tuple[str, ...]:
+        """Sentences on sensors that seem to be exchanged, turned or moved, by the standing and the first steps."""
+        return self._watch.notices
 
     @property
     def faults(self) -> dict[str, str]:
@@ -127,7 +184,7 @@ class SensorHub:
         parts: list[BodyFrames] = []
         while not parts or len(parts[-1]) or any(s.astray for s in self._streams.values()):
             parts.append(self._advance(final=True))
-        return _joined(self.segments, parts)
+        return self._joined(parts)
 
     # ---- time
 
@@ -207,6 +264,9 @@ class SensorHub:
             self._streams[name].join(jumped)
         self._astray_since.clear()
         self._calibrator.new_timeline()
+        self._watch.new_timeline()
+        if self.guided is not None:
+            self.guided.new_timeline()
 
     # ---- frames
 
@@ -221,7 +281,7 @@ class SensorHub:
             end = int(np.floor((until - self._anchor_s) * rate)) + 1
             while self._next < end:
                 parts.append(self._block(min(end, self._next + BLOCK)))
-        return _joined(self.segments, parts)
+        return self._joined(parts)
 
     def _is_live(self, stream: SensorStream, front: float) -> bool:
         assert self._anchor_s is not None
@@ -241,7 +301,7 @@ class SensorHub:
         values = turned(raw)
         shared = np.array([s.shares_earth_frame for s in self._streams.values()])
         body = self._calibrator.update(grid, values, status, shared)
-        return BodyFrames(
+        frames = BodyFrames(
             self.segments,
             grid,
             values[..., :3].copy(),
@@ -250,20 +310,11 @@ class SensorHub:
             body,
             status.astype(np.uint8),
         )
+        self._watch.update(frames)
+        self._guide(grid, values, status, shared)
+        return frames
 
-
-def _joined(segments: tuple[str, ...], parts: list[BodyFrames]) -> BodyFrames:
-    parts = [p for p in parts if len(p)]
-    if len(parts) == 1:
-        return parts[0]
-    k = len(segments)
-    if not parts:
-        return BodyFrames(
-            segments, np.empty(0), np.empty((0, k, 3)), np.empty((0, k, 3)), np.empty((0, k, 4)),
-            np.empty((0, k, 4)), np.empty((0, k), np.uint8),
-        )  # fmt: skip
-    arrays = (
-        np.concatenate([getattr(p, name) for p in parts])
-        for name in ("time_s", "acc_mps2", "gyr_radps", "quat_wxyz", "body_quat_wxyz", "status")
-    )
-    return BodyFrames(segments, *arrays)
+    def _joined(self, parts: list[BodyFrames]) -> BodyFrames:
+        """All parts as one block, of no frames if there are none."""
+        parts = [part for part in parts if len(part)]
+        return BodyFrames.joined(parts) if parts else BodyFrames.empty(self.segments)

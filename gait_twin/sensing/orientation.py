@@ -61,6 +61,12 @@ class OrientationFilter:
         """True once magnetometers give all sensors one heading."""
         return bool(np.isfinite(self._last_mag).all())
 
+    def shift_bias(self, taken_off: FloatArray) -> None:
+        """The gyroscope's bias (3,), rad/s, is taken off before this filter from now on, as far as it is known."""
+        if self._filter is not None:
+            bias, sd = self._filter.getBiasEstimate()
+            self._filter.setBiasEstimate(np.ascontiguousarray(bias - taken_off), sd)
+
     def update(
         self, time_s: FloatArray, acc: FloatArray, gyr: FloatArray, mag: FloatArray, period_s: float
     ) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.int64]]:

@@ -32,7 +32,7 @@ MARGIN = 1.05
 SIDE_SCORE = 0.45
 """Sum of the two correlations from which the sides are taken to be exchanged."""
 STEP_BAND_HZ = (0.4, 2.5)
-_TRUNK = ("pelvis", "torso")
+TRUNK = ("pelvis", "torso")
 
 
 def misplaced(frames: BodyFrames) -> list[str]:
@@ -53,7 +53,7 @@ def misplaced(frames: BodyFrames) -> list[str]:
         if len(known) >= LEAST_S * rate_hz:
             fast[segment] = float(np.quantile(known, 0.95))
             quiet[segment] = float(np.mean(known < QUIET_RADPS))
-    if max((v for s, v in fast.items() if s not in _TRUNK), default=0.0) < WALKING_RADPS:
+    if max((v for s, v in fast.items() if s not in TRUNK), default=0.0) < WALKING_RADPS:
         return []
     found = [*_along_legs(fast, quiet), *_trunk(fast)]
     return found or _sides(frames, fast, rate_hz)
@@ -73,8 +73,8 @@ def _along_legs(fast: dict[str, float], quiet: dict[str, float]) -> list[str]:
 
 
 def _trunk(fast: dict[str, float]) -> list[str]:
-    legs = {segment: value for segment, value in fast.items() if segment not in _TRUNK}
-    for trunk in _TRUNK:
+    legs = {segment: value for segment, value in fast.items() if segment not in TRUNK}
+    for trunk in TRUNK:
         if trunk in fast and legs:
             slowest = min(legs, key=lambda segment: legs[segment])
             if fast[trunk] > legs[slowest] * MARGIN:
@@ -88,8 +88,7 @@ def _exchanged(a: str, b: str, why: str) -> str:
 
 def _sides(frames: BodyFrames, fast: dict[str, float], rate_hz: float) -> list[str]:
     """Left and right: which way the pelvis goes while which leg swings."""
-    pairs = [(f"{name}_r", f"{name}_l") for name in ("calcn", "tibia", "femur")]
-    pair = next((p for p in pairs if set(p) <= fast.keys()), None)
+    pair = left_and_right(tuple(fast))
     if pair is None or "pelvis" not in fast:
         return []
     score = side_score(frames, pair, rate_hz)
@@ -100,6 +99,12 @@ def _sides(frames: BodyFrames, fast: dict[str, float], rate_hz: float) -> list[s
         "for its opposite (say `forward` of it in body.yaml): it goes to the other side than the leg that swings."
     )
     return [sentence]
+
+
+def left_and_right(segments: tuple[str, ...]) -> tuple[str, str] | None:
+    """The lowest part of the legs that is worn on both sides."""
+    pairs = ((f"{name}_r", f"{name}_l") for name in ("calcn", "tibia", "femur"))
+    return next((pair for pair in pairs if set(pair) <= set(segments)), None)
 
 
 def side_score(frames: BodyFrames, pair: tuple[str, str], rate_hz: float) -> float:

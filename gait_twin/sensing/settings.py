@@ -62,6 +62,12 @@ class HubSettings:
         "What points forward in standing: an axis, 'pelvis=-z', or a direction in sensor axes, 'pelvis=0.1 0 -1'; "
         "found from walking where not given.",
     )
+    up: tuple[str, ...] = setting(
+        (), "What points up in standing, written as mounting is: a sensor that is upside down is then named at once."
+    )
+    calibration_file: str = setting(
+        "", "calibration.yaml of `gait-twin calibrate`: applied from the first frame, for the segments it holds."
+    )
     heading_strides: int = setting(
         1, "Strides of each leg to look at before the forward direction found from walking is final; "
         "more is later and better.", low=1, high=100,
@@ -80,8 +86,10 @@ class HubSettings:
                 f"HubSettings.max_gap_s is {self.max_gap_s} and max_wait_s {self.max_wait_s}; "
                 "a gap cannot be bridged for longer than a frame waits, so give max_gap_s <= max_wait_s."
             )
-        object.__setattr__(self, "mounting", tuple(self.mounting))
+        for name in ("mounting", "up"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         self.forward_axes()
+        self.up_axes()
 
     def forward_axes(self) -> dict[str, tuple[float, float, float]]:
         """Forward direction in sensor axes of each segment that `mounting` names.
@@ -91,20 +99,28 @@ class HubSettings:
         InputError
             Naming the entry that is not ``segment=axis``.
         """
-        axes = {}
-        for entry in self.mounting:
-            segment, _, axis = (part.strip() for part in str(entry).partition("="))
-            if not segment and not axis:  # ROS has no empty string array: [''] stands for it
-                continue
-            direction = SENSOR_AXES.get(axis.removeprefix("+")) or _direction(axis)
-            if segment not in SEGMENTS or direction is None:
-                raise InputError(
-                    f"HubSettings.mounting holds {entry!r}; write segment=axis with a segment of "
-                    f"{', '.join(SEGMENTS)} and an axis of {', '.join(SENSOR_AXES)} or three numbers, "
-                    "such as 'pelvis=-z' or 'pelvis=0.1 0 -1'."
-                )
-            axes[segment] = direction
-        return axes
+        return _axes("mounting", self.mounting)
+
+    def up_axes(self) -> dict[str, tuple[float, float, float]]:
+        """Upward direction in sensor axes of each segment that `up` names; raises as `forward_axes`."""
+        return _axes("up", self.up)
+
+
+def _axes(setting_name: str, entries: tuple[str, ...]) -> dict[str, tuple[float, float, float]]:
+    axes = {}
+    for entry in entries:
+        segment, _, axis = (part.strip() for part in str(entry).partition("="))
+        if not segment and not axis:  # ROS has no empty string array: [''] stands for it
+            continue
+        direction = SENSOR_AXES.get(axis.removeprefix("+")) or _direction(axis)
+        if segment not in SEGMENTS or direction is None:
+            raise InputError(
+                f"HubSettings.{setting_name} holds {entry!r}; write segment=axis with a segment of "
+                f"{', '.join(SEGMENTS)} and an axis of {', '.join(SENSOR_AXES)} or three numbers, "
+                "such as 'pelvis=-z' or 'pelvis=0.1 0 -1'."
+            )
+        axes[segment] = direction
+    return axes
 
 
 def _direction(text: str) -> tuple[float, float, float] | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
 from gait_twin.recording import SlotStatus
+from gait_twin.sensing.accelerometer import Accelerometer
 from gait_twin.sensing.health import SensorHealth
 from gait_twin.sensing.orientation import LONG_INTERVAL, OrientationFilter, angular_rate, differences
 from gait_twin.sensing.resampling import (
@@ -87,6 +88,7 @@ class SensorStream:
         self.report = StreamReport()
         self.health = SensorHealth(segment, settings)
         self.last_time_s: float | None = None
+        self._accelerometer, self._gyro_bias = Accelerometer(), np.zeros(3)
         self._from_device = False
         self._quat_seen = False
         self._settings = settings
@@ -103,6 +105,17 @@ class SensorStream:
         self.astray = False
         self.emitted_until_s = -np.inf
         """Last grid instant that has gone out, s; set by the hub."""
+
+    def correct(self, accelerometer: Accelerometer, gyro_bias_radps: tuple[float, float, float]) -> None:
+        """Right the samples from now on, on top of what is righted already."""
+        self._accelerometer = accelerometer.after(self._accelerometer)
+        self._gyro_bias = self._gyro_bias + gyro_bias_radps
+        self._filter.shift_bias(np.array(gyro_bias_radps))
+
+    @property
+    def correction(self) -> tuple[Accelerometer, FloatArray]:
+        """What the samples are righted by: accelerometer, and gyroscope's bias (3,), rad/s."""
+        return self._accelerometer, self._gyro_bias
 
     # ---- intake
 
@@ -283,8 +296,10 @@ class SensorStream:
 
     def _to_table(self, rows: FloatArray, intervals: FloatArray) -> None:
         settings = self._settings
-        out = rows.copy()
-        status = np.zeros(len(rows), np.int64)
+        out, status = rows.copy(), np.zeros(len(rows), np.int64)
+        out[:, ACC] = self._accelerometer(rows[:, ACC])
+        if not self._gyro_derived:
+            out[:, GYR] -= self._gyro_bias
         if self._from_device:
             whole = np.isfinite(rows[:, QUAT]).all(axis=1)
             self._quat_seen |= bool(whole.any())
@@ -294,7 +309,7 @@ class SensorStream:
             out[:, QUAT], out[:, EPOCH] = np.nan, self._filter.epoch
         else:
             quat, settled, epoch = self._filter.update(
-                rows[:, TIME], rows[:, ACC], rows[:, GYR], rows[:, MAG], self._period_s
+                rows[:, TIME], out[:, ACC], out[:, GYR], rows[:, MAG], self._period_s
             )
             out[:, QUAT], out[:, EPOCH] = quat, epoch
             status |= np.where(settled, int(SlotStatus.ORIENTED), 0)

@@ -94,7 +94,7 @@ def _pose(segment, time, stand_s, turn_s, facing_rad):
         beat = 4 * np.pi * (cycle - 0.3)
         height = 0.02 * np.cos(beat)
         speed = speed - 0.15 * np.cos(beat)
-        side_way = 0.02 * np.sin(2 * np.pi * (cycle + 0.05))
+        side_way = -0.02 * np.sin(2 * np.pi * (cycle + 0.05))  # over the standing foot
         pitch = np.radians(2.0) * np.cos(beat)
     heading = np.stack([np.cos(yaw), np.sin(yaw), np.zeros_like(yaw)], axis=1)
     left = np.stack([-np.sin(yaw), np.cos(yaw), np.zeros_like(yaw)], axis=1)
