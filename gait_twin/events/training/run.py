@@ -26,7 +26,7 @@ from gait_twin.events.training.augmentation import augmented, features
 from gait_twin.events.training.fitting import event_f1, fit, outputs
 from gait_twin.events.training.idle import fidgeting, sitting
 from gait_twin.events.training.pool import WINDOW, Pool
-from gait_twin.events.training.walks import Walk, people, recorded, splits, trials, virtual
+from gait_twin.events.training.walks import Walk, patient, people, recorded, splits, trials, virtual
 from gait_twin.settings import check, setting
 
 EMA = 0.998
@@ -45,7 +45,7 @@ def _silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train; the defaults made the shipped weights."""
 
-    epochs: int = setting(30, "Passes over newly augmented walks.", low=1, high=1000)
+    epochs: int = setting(20, "Passes over newly augmented walks.", low=1, high=1000)
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
     made_share: float = setting(0.3, "Share of samples of virtual subjects and idle feet.", low=0.0, high=1.0)
@@ -121,7 +121,7 @@ def load_walks(data: Path, progress: Callable[[float], None] = lambda _: None) -
     """Every person's walks, virtual ones, and idle feet."""
     split = splits()
     makers: list[Callable[[], Walk]] = [partial(recorded, path) for path in trials(data, people())]
-    for make, part in ((virtual, "virtual"), (fidgeting, "idle"), (sitting, "idle")):
+    for make, part in ((virtual, "virtual"), (patient, "patient"), (fidgeting, "idle"), (sitting, "idle")):
         first, last = split[f"{part}_train"]
         makers += [partial(make, seed) for seed in range(first, last + 1)]
     walks = []

@@ -181,10 +181,25 @@ def virtual(seed: int, duration_s: float = 30.0, **chosen: Any) -> Walk:
     made = from_recording(
         f"virtual {seed}",
         simulate(
-            WalkSettings(**(walk | {k: v for k, v in chosen.items() if k in walk})),
-            SensorSettings(**(sensors | {k: v for k, v in chosen.items() if k not in walk})),
+            WalkSettings(**(walk | {k: v for k, v in chosen.items() if k not in sensors})),
+            SensorSettings(**(sensors | {k: v for k, v in chosen.items() if k in sensors})),
         ),
     )
     for (_, kind), times in made.events.items():
         times += VIRTUAL_SHIFT_S[kind]
     return made
+
+
+def patient(seed: int, duration_s: float = 30.0) -> Walk:
+    """A virtual subject's walk with an abnormal gait pattern, drawn from the seed with its severity and side."""
+    from gait_twin.simulation.patterns import PATTERNS
+
+    rng = np.random.default_rng(30_000 + seed)
+    return virtual(
+        30_000 + seed,
+        duration_s,
+        pattern=str(rng.choice([name for name in PATTERNS if name != "normal"])),
+        severity=float(rng.uniform(0.0, 0.8)),
+        affected_side=str(rng.choice(["usual", "left", "right"])),
+        speed_mps=float(rng.uniform(0.4, 1.2)),
+    )
