@@ -17,7 +17,7 @@ from gait_twin.recording.persistence import choose_topics
 from gait_twin.sensing import read_body
 
 MODES = ("live", "replay", "demo")
-ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin")
+ROOMS = ("sensor_hub", "event_detector", "step_estimator", "twin", "classifier")
 RECORDER = "recorder"
 DRIVER = "imu_driver"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
@@ -168,6 +168,10 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
             "height_m": height if math.isfinite(height) else DEFAULT_HEIGHT_M,
             "mass_kg": mass if math.isfinite(mass) else DEFAULT_MASS_KG,
             "frame_prefix": prefix,
+        },
+        "classifier": {
+            "height_m": height if math.isfinite(height) else 0.0,
+            "mass_kg": mass if math.isfinite(mass) else 0.0,
         },
     }
     if options.record is not None:

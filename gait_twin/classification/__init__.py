@@ -1,8 +1,18 @@
 """Names the gait from the twin's cycles, and says when it does not know."""
 
-from gait_twin.classification.classifier import GaitClassifier, judge, together
+from gait_twin.classification.classifier import Classified, GaitClassifier, judge, together
 from gait_twin.classification.cycles import Cycle, CycleCutter
 from gait_twin.classification.network import Model
-from gait_twin.classification.settings import ClassifierSettings
+from gait_twin.classification.settings import ClassifierSettings, of_subject
 
-__all__ = ["ClassifierSettings", "Cycle", "CycleCutter", "GaitClassifier", "Model", "judge", "together"]
+__all__ = [
+    "Classified",
+    "ClassifierSettings",
+    "Cycle",
+    "CycleCutter",
+    "GaitClassifier",
+    "Model",
+    "judge",
+    "of_subject",
+    "together",
+]

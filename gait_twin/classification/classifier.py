@@ -40,6 +40,25 @@ class Judged:
     limits: tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The class of a whole walk, and what it rests on.
+
+    Attributes
+    ----------
+    result
+        The class.
+    cycles
+        All cycles of the walk.
+    model
+        The classifier.
+    """
+
+    result: GaitClass
+    cycles: tuple[Cycle, ...]
+    model: Model
+
+
 def judge(model: Model, cycles: Sequence[Cycle]) -> list[Judged]:
     """What each of some cycles says."""
     if not cycles:
@@ -105,6 +124,8 @@ class GaitClassifier:
         The trained classifier; the one that the settings name when None.
     with_twin
         Whether states of a twin come too; otherwise the feet alone are looked at.
+    keep
+        Keep every cycle, for `walk`.
 
     Raises
     ------
@@ -118,13 +139,15 @@ class GaitClassifier:
         settings: ClassifierSettings | None = None,
         model: Model | None = None,
         with_twin: bool = True,
+        keep: bool = False,
     ) -> None:
         self.settings = settings or ClassifierSettings()
         self.model = model or Model.of_settings(self.settings)
         self._cutter = CycleCutter(segments, self.settings, with_twin)
         self._recent: deque[Judged] = deque(maxlen=self.settings.cycles)
-        self.cycles: list[Cycle] = []
-        """Cycles that the last `update` or `flush` gave."""
+        self._keep = keep
+        self._cycles: list[Cycle] = []
+        self._judged: list[Judged] = []
 
     def update(
         self, frames: BodyFrames, states: Sequence[TwinState] = (), strides: Sequence[Stride] = ()
@@ -141,19 +164,26 @@ class GaitClassifier:
         states, strides
             Of the twin, and of the step estimator, in their order; of any of the frames given so far or later.
         """
-        self.cycles = self._cutter.update(frames, states, strides)
-        return self._say(self.cycles)
+        return self._say(self._cutter.update(frames, states, strides))
 
     def flush(self) -> list[GaitClass]:
         """End of the stream: the class after each of the last cycles."""
-        self.cycles = self._cutter.flush()
-        return self._say(self.cycles)
+        return self._say(self._cutter.flush())
+
+    def walk(self) -> Classified | None:
+        """Class of the whole walk; None without `keep` or a cycle."""
+        if not self._judged:
+            return None
+        return Classified(together(self.model, self._judged), tuple(self._cycles), self.model)
 
     def _say(self, cycles: Sequence[Cycle]) -> list[GaitClass]:
         found = []
         # one by one: sums over several at once may differ in the last bit
         for cycle in cycles:
             self._recent.extend(judge(self.model, [cycle]))
+            if self._keep:
+                self._cycles.append(cycle)
+                self._judged.append(self._recent[-1])
             while self._recent[0].end_s < cycle.end_s - self.settings.memory_s:
                 self._recent.popleft()
             found.append(together(self.model, list(self._recent)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+from gait_twin.recording import Subject
 from gait_twin.settings import check, setting
 
 
@@ -20,3 +22,9 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+def of_subject(settings: ClassifierSettings, subject: Subject) -> ClassifierSettings:
+    """Settings with the person's height and mass where they name none."""
+    told = {"height_m": subject.height_m, "mass_kg": subject.mass_kg}
+    return replace(settings, **{n: v for n, v in told.items() if math.isfinite(v) and not getattr(settings, n)})

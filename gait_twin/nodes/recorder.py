@@ -34,7 +34,7 @@ from gait_twin.settings import check, setting
 
 FLUSH_S = 1.0
 IMU_TYPE = "sensor_msgs/msg/Imu"
-UPSTREAM = ("sensor_hub", "event_detector", "step_estimator", "twin")
+UPSTREAM = ("sensor_hub", "event_detector", "step_estimator", "twin", "classifier")
 
 
 @dataclass(frozen=True)

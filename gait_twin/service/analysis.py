@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gait_twin.classification import ClassifierSettings, GaitClassifier, of_subject
 from gait_twin.errors import InputError
 from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.recording import (
@@ -76,6 +77,7 @@ class AnalysisSettings:
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     steps: StepSettings = field(default_factory=StepSettings)
     twin: TwinSettings = field(default_factory=TwinSettings)
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
 
 
 def blocks(recording: Recording, block_s: float = BLOCK_S) -> Iterator[tuple[float, list[tuple[str, slice]]]]:
@@ -164,6 +166,9 @@ class _Pipeline:
         self.detector = EventDetector(settings.detector)
         self.estimator = StepEstimator(settings.steps)
         self.twin = Twin(model, self.hub.segments, settings.twin)
+        self.classifier = GaitClassifier(
+            self.hub.segments, of_subject(settings.classifier, recording.subject), keep=True
+        )
         self.events: list[GaitEvent] = []
         self.strides: list[Stride] = []
         self.steps: list[Step] = []
@@ -182,7 +187,9 @@ class _Pipeline:
         self.strides += found.strides
         self.steps += found.steps
         self.poses += found.poses
-        for state in self.twin.update(frames):
+        states = self.twin.update(frames)
+        self.classifier.update(frames, states, found.strides)
+        for state in states:
             self.states.append(state)
             last_s = self.bodies[-1][0] if self.bodies else -math.inf
             if state.quality > 0 and state.time_s - last_s >= 1 / MOTION_RATE_HZ - 1e-6:
@@ -192,13 +199,16 @@ class _Pipeline:
             parts.append(np.linalg.norm(frames.gyr_radps[:, frames.segments.index(side.foot)], axis=1))
 
     def finish(self) -> Analysis:
-        self.take(self.hub.flush())
+        last = self.hub.flush()
+        self.take(last)
         events, _ = self.detector.flush()
         found = self.estimator.flush()
         self.events += events
         self.strides += found.strides
         self.steps += found.steps
         self.poses += found.poses
+        self.classifier.update(last[:0], (), found.strides)
+        self.classifier.flush()
         joints = joint_trajectory(self.states)
         forces, about_forces = self._forces(joints)
         calibration = self.hub.calibration
@@ -223,6 +233,7 @@ class _Pipeline:
             confidence=confidence_table(self.states) if forces else None,
             mass_kg=self.twin.skeleton.mass_kg,
             model=self.model_name,
+            gait=self.classifier.walk(),
             sensors=self._sensors(),
             calibration=(*rest, *calibration.notices),
             notices=(

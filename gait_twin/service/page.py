@@ -14,6 +14,7 @@ import numpy as np
 
 import gait_twin
 from gait_twin.recording import EventKind, Side, Stride
+from gait_twin.service import gait_class
 from gait_twin.service.comparison import EVENT_TOLERANCE_S, Comparison
 from gait_twin.service.motion import Limb, Motion, footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, symmetry_index
@@ -312,12 +313,13 @@ def render(
     parts = {
         "title": html.escape(f"Walk of {subject.name}" if subject.name else "A walk"),
         "subtitle": html.escape(" · ".join(fact for fact in facts if fact)),
-        "tiles": _tiles(analysis),
+        "tiles": gait_class.tile(analysis.gait) + _tiles(analysis),
         "losses": _card("What was lost", _sentences(analysis.losses), "lost") if analysis.losses else "",
         "twin": twin,
         "comparison": _comparison_card(comparison),
         "parameters": _card("Gait parameters", _table(header, rows)) if rows else "",
-        "figures": figures,
+        "figures": (_card("Class of the gait", gait_class.paragraphs(analysis.gait)) if analysis.gait else "")
+        + figures,
         "notices": _card("What was noticed", _sentences(noticed)) if noticed else "",
         "footer": f"gait_twin {gait_twin.__version__}. Symmetry index: (right − left) over their mean.",
         "script": script,

@@ -14,6 +14,7 @@ from matplotlib.patches import Ellipse
 from gait_twin.recording import EventKind, Side
 from gait_twin.service.comparison import compare
 from gait_twin.service.cycle_plots import force_cycles, joint_cycles
+from gait_twin.service.gait_class import evidence
 from gait_twin.service.motion import footprints
 from gait_twin.service.parameters import PARAMETERS, Parameter, value
 from gait_twin.service.plot_style import COLORS, FAINT, INK, legend, make_figure, title
@@ -203,6 +204,7 @@ def estimated_against_true(analysis: Analysis) -> Figure | None:
 FIGURES: dict[str, tuple[str, Callable[[Analysis], Figure | None]]] = {
     "joint_cycles": ("Joint angles over the gait cycle, straight strides", joint_cycles),
     "force_cycles": ("Joint moments, powers and ground reactions over the gait cycle", force_cycles),
+    "gait_class": ("What in the gait cycle speaks for the class", evidence),
     "strides": ("Every stride", strides),
     "path": ("From above", path),
     "foot_rate": ("Foot signals and events", foot_rate),

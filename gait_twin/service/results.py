@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from gait_twin.classification import Classified
 from gait_twin.recording import (
     FootPose,
     GaitEvent,
@@ -99,6 +100,8 @@ class Analysis:
         Of these over time, 0 to 1.
     mass_kg, model
         Of the twin, and the model that it used: its file, or "default".
+    gait
+        Class of the walk, and the cycles that it rests on; None without any.
     sensors
         Report on each segment's sensor.
     calibration
@@ -120,6 +123,7 @@ class Analysis:
     confidence: Table | None = None
     mass_kg: float = math.nan
     model: str = ""
+    gait: Classified | None = None
     sensors: dict[str, SensorReport] = field(default_factory=dict)
     calibration: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import numpy as np
 import gait_twin
 from gait_twin.recording import Side
 from gait_twin.service.comparison import Comparison
+from gait_twin.service.gait_class import as_dict
 from gait_twin.service.parameters import PARAMETERS, Parameter, Spread, select, symmetry_index, value
 from gait_twin.service.results import Analysis
 
@@ -89,6 +90,7 @@ def summarize(analysis: Analysis, comparison: Comparison | None = None) -> dict[
                 }
                 for segment, report in analysis.sensors.items()
             },
+            "gait": as_dict(analysis.gait),
             "calibration": list(analysis.calibration),
             "twin": None
             if analysis.joints is None
