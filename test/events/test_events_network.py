@@ -298,13 +298,13 @@ def test_confidence_falls_with_the_spread():
 
 def test_picker_reads_a_distribution():
     out = np.full((60, OUTPUTS), -9.0, np.float32)
-    out[:, LAGS] = 0.0  # "none" but around an event at step 20
+    out[:, LAGS] = out[:, 2 * LAGS + 1] = 0.0  # "none" but around a heel strike at step 20
     for row in range(60):
         lag = row - 20
         if FIRST_LAG <= lag <= LAST_LAG:
             out[row, LAGS], out[row, lag - FIRST_LAG] = -9.0, 3.0
     for look_ahead_s in (0.0, 0.04, 0.08):
-        found = EventPicker(EventKind.HEEL_STRIKE, 0.01, look_ahead_s).update(np.arange(60) * 0.01, out)
+        found = EventPicker(0.01, look_ahead_s).update(np.arange(60) * 0.01, out)
         assert len(found) == 1
         assert found[0].time_s == pytest.approx(0.2, abs=1e-3)
         assert found[0].row == 20 + round(100 * look_ahead_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize
 
 from gait_twin.events.network import NetworkStream, Weights
-from gait_twin.events.neural import EventPicker
+from gait_twin.events.neural import EventPicker, Found
 from gait_twin.events.training.walks import Walk
 from gait_twin.recording import EventKind, Side
 
 LOOK_AHEAD_S = 0.06
 WITHIN_S = 0.05
 """An event is found when it lies this near to a label."""
+
+THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 
 FloatArray = NDArray[np.float64]
 
@@ -34,11 +37,13 @@ def outputs(weights: Weights, seen: list[NDArray[np.float32]]) -> list[NDArray[n
     return [NetworkStream(weights, 2).update(x) for x in seen]
 
 
-def picked(walk: Walk, out: NDArray[np.float32], kind: EventKind, threshold: float, look_ahead_s: float) -> list[Any]:
-    """What a picker finds on both feet, where it is known what is there: (side, found) each."""
+def picked(
+    walk: Walk, out: NDArray[np.float32], thresholds: Mapping[str, float], look_ahead_s: float = LOOK_AHEAD_S
+) -> list[tuple[Side, Found]]:
+    """What pickers find on both feet, where it is known what is there."""
     found = []
     for i, side in enumerate(Side):
-        for event in EventPicker(kind, walk.step_s, look_ahead_s, threshold).update(walk.time_s, out[:, i]):
+        for event in EventPicker(walk.step_s, look_ahead_s, thresholds).update(walk.time_s, out[:, i]):
             row = min(int(np.searchsorted(walk.time_s, event.time_s)), len(walk.time_s) - 1)
             if walk.known[row, i]:
                 found.append((side, event))
@@ -46,16 +51,15 @@ def picked(walk: Walk, out: NDArray[np.float32], kind: EventKind, threshold: flo
 
 
 def _score(
-    walks: list[Walk], outs: list[NDArray[np.float32]], kind: EventKind, threshold: float, look_ahead_s: float
+    walks: list[Walk], found: list[list[tuple[Side, Found]]], kind: EventKind
 ) -> tuple[float, FloatArray, FloatArray]:
     """F1, and spread (s) and truth (0 or 1) of every found event."""
     hits = found_n = labels_n = 0
     spread_s, real = [], []
-    for walk, out in zip(walks, outs, strict=True):
-        found = picked(walk, out, kind, threshold, look_ahead_s)
+    for walk, events in zip(walks, found, strict=True):
         for side in Side:
+            mine = [event for whose, event in events if whose is side and event.kind is kind]
             labels = walk.events[side, kind]
-            mine = [event for s, event in found if s is side]
             near = {j for _, j in pairs(labels, np.array([event.time_s for event in mine]))}
             hits, found_n, labels_n = hits + len(near), found_n + len(mine), labels_n + len(labels)
             spread_s += [event.spread_s for event in mine]
@@ -64,10 +68,9 @@ def _score(
 
 
 def event_f1(weights: Weights, walks: list[Walk], seen: list[NDArray[np.float32]]) -> dict[str, float]:
-    """F1 at ±50 ms of each kind on recorded walks, threshold one half."""
-    recorded = [k for k, walk in enumerate(walks) if not walk.made]
-    walks, outs = [walks[k] for k in recorded], outputs(weights, [seen[k] for k in recorded])
-    return {f"f1_{kind.value}": _score(walks, outs, kind, 0.5, LOOK_AHEAD_S)[0] for kind in EventKind}
+    """F1 at ±50 ms of each kind, threshold one half."""
+    found = [picked(walk, out, {}) for walk, out in zip(walks, outputs(weights, seen), strict=True)]
+    return {f"f1_{kind.value}": _score(walks, found, kind)[0] for kind in EventKind}
 
 
 def fit(walks: list[Walk], outs: list[NDArray[np.float32]]) -> dict[str, Any]:
@@ -81,12 +84,16 @@ def fit(walks: list[Walk], outs: list[NDArray[np.float32]]) -> dict[str, Any]:
         (n, 2, OUTPUTS) of each walk.
     """
     notes: dict[str, Any] = {"thresholds": {}, "confidence": {}}
+    found = {
+        t: [picked(walk, out, dict.fromkeys(EventKind, t)) for walk, out in zip(walks, outs, strict=True)]
+        for t in THRESHOLDS
+    }
     for kind in EventKind:
-        scores = {t: _score(walks, outs, kind, t, LOOK_AHEAD_S)[0] for t in (0.4, 0.45, 0.5, 0.55, 0.6, 0.65)}
+        scores = {t: _score(walks, found[t], kind)[0] for t in found}
         # The middle of the flat top: a lone best value is chance
         good = [t for t, f1 in scores.items() if f1 > max(scores.values()) - 0.002]
-        threshold = float(good[len(good) // 2])
-        _, spread_s, real = _score(walks, outs, kind, threshold, LOOK_AHEAD_S)
+        threshold = good[len(good) // 2]
+        _, spread_s, real = _score(walks, found[threshold], kind)
         size = np.log(spread_s)
 
         def cost(line: FloatArray, size: FloatArray = size, real: FloatArray = real) -> float:
