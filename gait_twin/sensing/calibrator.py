@@ -18,13 +18,22 @@ from numpy.typing import NDArray
 from gait_twin.recording import SlotStatus
 from gait_twin.recording.axes import (
     OPENSIM_TO_ROS_QUAT_WXYZ,
+    cross,
     quat_about_z,
     quat_conjugate,
     quat_multiply,
     quat_rotate,
 )
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration, open_points
-from gait_twin.sensing.heading import HeadingEstimate, is_enough, leg_heading, pooled, sideways_lean, trunk_heading
+from gait_twin.sensing.heading import (
+    HeadingEstimate,
+    is_enough,
+    leg_heading,
+    pooled,
+    shared_heading,
+    sideways_lean,
+    trunk_heading,
+)
 from gait_twin.sensing.memory import FrameMemory
 from gait_twin.sensing.orientation import heading_of
 from gait_twin.sensing.settings import HubSettings
@@ -288,8 +297,9 @@ class BodyCalibrator:
         values = self._memory.values(None)[np.searchsorted(time, since) :]
         unknown = self._calibrated & ~self._known
         estimates: dict[int, HeadingEstimate] = {}
-        for i in np.flatnonzero(unknown).tolist():
-            estimate = self._estimate(i, values[:, i])
+        # legs first, then what moves along with them
+        for i in sorted(np.flatnonzero(unknown).tolist(), key=self._order):
+            estimate = self._along_with_neighbours(i, values) or self._estimate(i, values[:, i])
             if estimate is None:
                 continue
             estimates[i] = estimate
@@ -345,13 +355,45 @@ class BodyCalibrator:
                 "frontal-plane angles are off by as much, so stand straight and calibrate again."
             )
 
+    def _order(self, i: int) -> int:
+        return ("pelvis", "torso").index(self._segments[i]) + 1 if self._is_trunk(i) else 0
+
+    def _along_with_neighbours(self, i: int, values: FloatArray) -> HeadingEstimate | None:
+        """Forward direction of a trunk's sensor by the accelerations of thighs or pelvis, where theirs is known."""
+        names = {"pelvis": ("femur_r", "femur_l"), "torso": ("pelvis",)}.get(self._segments[i], ())
+        near = [self._segments.index(name) for name in names if name in self._segments]
+        if self._shared[i] or not near or not self._known[near].all() or self._adrift[near].any():
+            return None
+        accelerations, levers = [], []
+        for j in near:
+            ahead = np.exp(1j * (self._phi[j] - self._psi[j]))
+            x, y, _ = self._acceleration(j, values[:, j]).T
+            accelerations.append((x + 1j * y) * ahead)
+            x, y, _ = self._lever(j, values[:, j]).T if names[0] == "femur_r" else np.zeros((3, len(values)))
+            levers.append((x + 1j * y) * ahead)
+        found = shared_heading(
+            self._acceleration(i, values[:, i]), np.mean(accelerations, axis=0), np.mean(levers, axis=0), self._rate_hz
+        )
+        return found and replace(found, angle_rad=found.angle_rad + float(self._phi[i]))
+
+    def _acceleration(self, i: int, values: FloatArray) -> FloatArray:
+        """(n, 3) of a sensor, without gravity, in its own world, m/s²."""
+        acc = quat_rotate(values[:, 6:10], values[:, :3]) / self._scale[i]
+        acc[:, 2] -= GRAVITY_MPS2
+        return acc
+
+    def _lever(self, i: int, values: FloatArray) -> FloatArray:
+        """(n, 3) acceleration of a point one metre above a sensor, less its own, in the sensor's world, m/s²."""
+        rate = quat_rotate(values[:, 6:10], values[:, 3:6])
+        up = quat_rotate(quat_multiply(values[:, 6:10], self._static_inverse[i]), np.array([0.0, 0.0, 1.0]))
+        return cross(np.gradient(rate, axis=0) * self._rate_hz, up) + cross(rate, cross(rate, up))
+
     def _is_trunk(self, i: int) -> bool:
         return self._segments[i] in ("pelvis", "torso")
 
     def _estimate(self, i: int, values: FloatArray) -> HeadingEstimate | None:
         static = quat_conjugate(self._static_inverse[i])
-        acc = quat_rotate(values[:, 6:10], values[:, :3]) / self._scale[i]
-        acc[:, 2] -= GRAVITY_MPS2
+        acc = self._acceleration(i, values)
         yaw = heading_of(quat_multiply(values[:, 6:10], self._static_inverse[i]))
         if self._is_trunk(i):
             return trunk_heading(acc, yaw, self._rate_hz)

@@ -142,7 +142,7 @@ class GuidedCalibration:
             return
         self._known_s = self._known_s + 1.0 if all(one.heading_known for one in found.values()) else 0.0
         # left and right are judged by steps on which the pelvis' forward direction is known
-        if self._known_s >= LEAST_S and self._watch.walked_s >= LEAST_WALK_S:
+        if self._known_s > LEAST_S and self._watch.walked_s >= LEAST_WALK_S:
             self._end(faults)
         elif late:
             reasons = [*faults.values(), *self._watch.notices]

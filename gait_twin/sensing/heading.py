@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gait_twin.recording.axes import quat_about_z, quat_rotate
 
 FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
 
 LEG_RATE_RADPS = 1.0
 """Slower rotations say little about a leg's axis."""
@@ -22,6 +23,14 @@ TURN_RATIO = 2.0
 """Samples count where the horizontal rate is so many times the vertical: legs swing, and do not turn."""
 STEP_BAND_HZ = (0.8, 3.0)
 """Step frequencies of slow patients to fast walkers."""
+SHARED_PIECE_S = 0.5
+"""Accelerations of neighbours are compared in pieces of this length, s."""
+SHARED_RMS_MPS2 = 0.4
+"""Horizontal acceleration of a piece that counts as walking."""
+SHARED_SMOOTHING_S = 0.09
+"""Length of the moving average, taken twice, over these accelerations: soft tissue and heel strikes are faster."""
+SHARED_COHERENCE = 0.75
+"""Least coherence of the two (1: the same motion)."""
 TRUNK_WINDOW_S = 2.56
 TRUNK_MIN_RMS_MPS2 = 0.3
 """A trunk that moves less at the step frequency is not walking."""
@@ -199,6 +208,56 @@ def trunk_heading(acc: FloatArray, yaw: FloatArray, rate_hz: float) -> HeadingEs
         return None
     array = np.array(pieces)
     return HeadingEstimate(float(np.angle(array.sum())), _jackknife(array), len(pieces))
+
+
+def shared_heading(acc: FloatArray, near: ComplexArray, lever: ComplexArray, rate_hz: float) -> HeadingEstimate | None:
+    """Forward direction of a pelvis or torso from neighbours whose own is known: both move along together.
+
+    The hip joints are the pelvis' and the thighs' alike, so the mean acceleration of both thighs, taken to the
+    hips, is the pelvis'; torso and pelvis are near enough to each other. How far the hip is above the thigh's
+    sensor follows from the same fit. One and a half seconds of walking suffice.
+
+    Parameters
+    ----------
+    acc
+        (n, 3) acceleration without gravity in the sensor's world, m/s²; NaN where unknown.
+    near
+        (n,) horizontal acceleration of the neighbours, forward and left as real and imaginary part, m/s².
+    lever
+        (n,) what each metre up along the neighbours adds to it, m/s² a metre; zeros for none.
+    rate_hz
+        Rate of the frames, Hz.
+
+    Returns
+    -------
+    HeadingEstimate or None
+        None while they do not move, or do not move alike. The angle turns `near` into the sensor's world; its
+        cycles are pieces of half a second.
+    """
+    own = acc[:, 0] + 1j * acc[:, 1]
+    known = np.isfinite(own) & np.isfinite(near) & np.isfinite(lever)
+    width = max(1, round(SHARED_SMOOTHING_S * rate_hz))
+    box = np.convolve(np.ones(width), np.ones(width)) / width**2
+    if np.count_nonzero(known) < 3 * len(box):
+        return None
+    own, near, lever = (np.convolve(np.where(known, v, 0.0), box, mode="same") for v in (own, near, lever))
+    known &= np.convolve(known, np.ones(len(box)), mode="same") > len(box) - 0.5
+    own, near, lever = own[known], near[known], lever[known]
+    # near + length * lever = factor * own, in least squares over both factor's parts and the length
+    matrix = np.stack([own, 1j * own, -lever], axis=1)
+    matrix = np.concatenate([matrix.real, matrix.imag])
+    normal = matrix.T @ matrix
+    normal.flat[::4] += 1e-9
+    length = float(np.linalg.solve(normal, matrix.T @ np.concatenate([near.real, near.imag]))[2])
+    near = near + length * lever
+    coherence = abs(np.vdot(near, own)) / (np.linalg.norm(near) * np.linalg.norm(own) + 1e-9)
+    size = int(SHARED_PIECE_S * rate_hz)
+    starts = np.arange(0, len(near), size)
+    strong = np.add.reduceat(np.abs(near) ** 2, starts) > size * SHARED_RMS_MPS2**2
+    pieces = np.add.reduceat(own * near.conj(), starts)[strong]
+    if coherence < SHARED_COHERENCE or len(pieces) < 2:
+        return None
+    return HeadingEstimate(float(np.angle(pieces.sum())), _jackknife(pieces), len(pieces))
 
 
 def pooled(estimates: list[HeadingEstimate], systematic_rad: float) -> tuple[HeadingEstimate, NDArray[np.bool_]]:

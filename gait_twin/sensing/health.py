@@ -96,8 +96,7 @@ class SensorHealth:
         return good
 
     def _find(self, fault: str) -> None:
-        # two sentences of one kind differ in their numbers only
-        if fault and all(_without_numbers(fault) != _without_numbers(known) for known in self.past):
+        if fault and all(kind_of(fault) != kind_of(known) for known in self.past):
             self.past.append(fault)
         self.fault = fault
 
@@ -164,5 +163,6 @@ class SensorHealth:
         )
 
 
-def _without_numbers(sentence: str) -> str:
+def kind_of(sentence: str) -> str:
+    """The sentence without its numbers: two of one kind say the same."""
     return re.sub(r"\d+(\.\d+)?", "", sentence)

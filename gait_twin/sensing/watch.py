@@ -8,7 +8,7 @@ did in the calibration walk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from gait_twin.recording import BodyFrames, SlotStatus
 from gait_twin.recording.axes import quat_rotate
 from gait_twin.sensing.calibration_file import SavedSensor
+from gait_twin.sensing.health import kind_of
 from gait_twin.sensing.placement import LEAST_S, TRUNK, WALKING_RADPS, misplaced
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.standing import stillness
 
 FloatArray = NDArray[np.float64]
 
-SECOND_S = 1.0
+HALF_S, SECOND_S = 0.5, 1.0
+"""Standing is judged by half seconds, walking by seconds."""
 LONGEST_S = 20.0
 """So much walking is judged at most, s; more would tell the same."""
 MOVED_STANDING_DEG, MOVED_WALKING_DEG = 15.0, 15.0
@@ -50,9 +52,10 @@ class PlacementWatch:
     ) -> None:
         self._segments, self._saved = segments, dict(saved or {})
         self._up = settings.up_axes()
-        self._second_frames = max(2, round(SECOND_S * settings.frame_rate_hz))
+        self._half_frames = max(2, round(HALF_S * settings.frame_rate_hz))
         self._blocks: list[BodyFrames] = []
         self._frames = 0
+        self._halves: list[BodyFrames] = []
         self._walk: list[BodyFrames] = []
         self._judged_s = 0.0
         self._standing: tuple[str, ...] = ()
@@ -77,32 +80,36 @@ class PlacementWatch:
         """Look at consecutive frames."""
         first = 0
         while first < len(frames):
-            end = min(len(frames), first + self._second_frames - self._frames)
+            end = min(len(frames), first + self._half_frames - self._frames)
             self._blocks.append(frames[slice(first, end)])
             self._frames += end - first
-            if self._frames == self._second_frames:
-                second = BodyFrames.joined(self._blocks)
+            if self._frames == self._half_frames:
+                half = BodyFrames.joined(self._blocks)
                 self._blocks, self._frames = [], 0
-                self._look(second)
+                self._look(half)
             first = end
 
     def new_timeline(self) -> None:
         """The next frames do not follow the last ones in time."""
-        self._blocks, self._frames, self._walk = [], 0, []
+        self._blocks, self._frames, self._halves, self._walk = [], 0, [], []
 
-    def _look(self, second: BodyFrames) -> None:
-        if self._walks(second):
-            self._walk.append(second)
-            del self._walk[: -round(LONGEST_S / SECOND_S)]
-        else:
+    def _look(self, half: BodyFrames) -> None:
+        if self._up or self._saved:
+            self._judge_standing(half)
+        self._halves.append(half)
+        if len(self._halves) < 2:
+            return
+        second, self._halves = BodyFrames.joined(self._halves), []
+        if not self._walks(second):
             self._walk = []
-            if self._up or self._saved:
-                self._judge_standing(second)
+            return
+        self._walk.append(second)
+        del self._walk[: -round(LONGEST_S / SECOND_S)]
         # a longer walk judges better than a shorter one before
         if self.walked_s >= max(LEAST_S, self._judged_s) and self._judged_s < LONGEST_S:
             self._judged_s = self.walked_s
             walk = BodyFrames.joined(self._walk)
-            self._walking = (*misplaced(walk), *self._moved_in(walk))
+            self._walking = _kept(self._walking, [*misplaced(walk), *self._moved_in(walk)])
 
     def _walks(self, second: BodyFrames) -> bool:
         legs = [i for i, name in enumerate(self._segments) if name not in TRUNK]
@@ -114,15 +121,15 @@ class PlacementWatch:
 
     # ---- standing
 
-    def _judge_standing(self, second: BodyFrames) -> None:
-        oriented = (second.status & int(SlotStatus.ORIENTED)) != 0
-        found = stillness(second.acc_mps2, second.gyr_radps, oriented)
+    def _judge_standing(self, half: BodyFrames) -> None:
+        oriented = (half.status & int(SlotStatus.ORIENTED)) != 0
+        found = stillness(half.acc_mps2, half.gyr_radps, oriented)
         if not found.present.any() or not found.gravity_ok[found.present].all():
             return
         said = {}
         for i in np.flatnonzero(found.present).tolist():
             name = self._segments[i]
-            force = np.nanmean(second.acc_mps2[:, i], axis=0)
+            force = np.nanmean(half.acc_mps2[:, i], axis=0)
             if name in self._up:
                 said[name] = _wrong_way_up(name, _angle_deg(force, self._up[name]))
             elif name in self._saved:
@@ -135,7 +142,7 @@ class PlacementWatch:
         said = {name: sentence for name, sentence in said.items() if sentence}
         # both thighs off: the person sits
         sits = any({f"{part}_r", f"{part}_l"} <= said.keys() for part in ("femur", "tibia"))
-        self._standing = () if sits and not self._up else tuple(said.values())
+        self._standing = () if sits and not self._up else _kept(self._standing, said.values())
 
     # ---- walking
 
@@ -164,6 +171,12 @@ def sideways_deg(sensor_to_segment_wxyz: tuple[float, ...], force: FloatArray) -
     """How far a mean specific force in sensor axes leans to the segment's right, degrees."""
     _, y, z = quat_rotate(np.array(sensor_to_segment_wxyz), force)
     return float(np.degrees(np.arctan2(z, y)))
+
+
+def _kept(before: Iterable[str], now: Iterable[str]) -> tuple[str, ...]:
+    """What holds now, in the words of before where these differ in numbers only: nobody is told twice."""
+    known = {kind_of(sentence): sentence for sentence in before}
+    return tuple(known.get(kind_of(sentence), sentence) for sentence in now)
 
 
 def _wrong_way_up(name: str, off_deg: float) -> str:

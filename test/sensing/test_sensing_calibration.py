@@ -7,8 +7,10 @@ from sensing_person import joined, play, push_blocks, wear
 
 from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, SlotStatus
-from gait_twin.recording.axes import angle_between, quat_about_z, quat_multiply
+from gait_twin.recording.axes import angle_between, quat_about_z, quat_conjugate, quat_multiply, quat_rotate
 from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.simulation import SensorSettings, WalkSettings, simulate
+from gait_twin.simulation.sensors import mounting_quat
 
 LEGS = tuple(s for s in SEGMENTS if s not in ("pelvis", "torso"))
 
@@ -192,3 +194,19 @@ def test_heading_is_set_once_and_then_constant():
         elif found.heading_known:
             known = found.heading_deg
     assert known is not None
+
+
+def test_pelvis_and_torso_take_their_heading_from_the_thighs():
+    """Known with the legs', some strides after the first step, where steps alone would need eight seconds more."""
+    sensors = SensorSettings(mounting="random", gyro_bias_radps=3e-3, acc_bias_mps2=0.05, seed=3)
+    recording = simulate(WalkSettings(duration_s=10.0, standing_start_s=3.0), sensors)
+    hub = SensorHub(tuple(recording.imus), HubSettings())
+    for segment, imu in recording.imus.items():
+        hub.push(segment, imu.time_s, imu.acc_mps2, imu.gyr_radps)
+    frames = hub.flush()
+    for segment in ("pelvis", "torso"):
+        known = (frames.status[:, hub.segments.index(segment)] & SlotStatus.HEADING) > 0
+        assert frames.time_s[np.argmax(known)] < 7.6
+        forward = quat_rotate(quat_conjugate(mounting_quat(segment, sensors)), [1.0, 0.0, 0.0])
+        found = hub.calibration.segments[segment].forward
+        assert np.degrees(np.arccos(np.dot(forward, found))) < 8.0
