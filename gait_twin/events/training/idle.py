@@ -40,7 +40,7 @@ def _measured(turn: Rotation, place: FloatArray, rng: np.random.Generator) -> tu
 def _slow_noise(n: int, cutoff_hz: float, rng: np.random.Generator, order: int = 2) -> FloatArray:
     sos = signal.butter(order, cutoff_hz, fs=RATE_HZ, output="sos")
     noise: FloatArray = signal.sosfilt(sos, rng.standard_normal(n))
-    return noise / noise.std()
+    return noise / max(float(noise.std()), 1e-9)
 
 
 def _without_events(name: str, n: int, feet: list[tuple[FloatArray, FloatArray]]) -> Walk:
