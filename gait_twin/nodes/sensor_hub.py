@@ -1,4 +1,9 @@
-"""Node: samples of single sensors in, synchronised frames of the whole body out."""
+"""Node: samples of single sensors in, synchronised frames of the whole body out.
+
+A person may ask for a calibration while the graph runs, by three services (std_srvs/Trigger): ``~/calibrate`` begins
+one, ``~/calibration_result`` says what to do next or what came of it, ``~/cancel_calibration`` ends it. What to do next
+is also on /diagnostics. The calibration in use stays until the new one is found to be good.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from std_srvs.srv import Trigger
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.base import SOURCES, GaitNode, run
@@ -24,7 +30,7 @@ from gait_twin.recording.messages import (
     to_body_imus,
     to_imu,
 )
-from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.sensing import GuidedCalibration, HubSettings, SensorHub, Stage, write_calibration
 from gait_twin.settings import check, setting
 
 NAN3, NAN4 = (np.nan,) * 3, (np.nan,) * 4
@@ -38,6 +44,9 @@ class BodySettings:
     """Who wears what."""
 
     segments: tuple[str, ...] = setting(SEGMENTS, "Segments that wear a sensor.")
+    calibration_out: str = setting(
+        "", "Where a calibration that was asked for is saved, as calibration.yaml; nowhere if empty."
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -53,7 +62,8 @@ class SensorHubNode(GaitNode):
     def __init__(self) -> None:
         super().__init__("sensor_hub", (SOURCES,))
         self._settings = declare(self, HubSettings)
-        self._segments = declare(self, BodySettings).segments
+        worn = declare(self, BodySettings)
+        self._segments, self._calibration_out = worn.segments, worn.calibration_out
         self._base: TimeBase | None = None
         self._hub = SensorHub(self._segments, self._settings)
         self._rows = {segment: array("d") for segment in self._segments}
@@ -63,6 +73,7 @@ class SensorHubNode(GaitNode):
         self._again = False
         self._said: set[str] = set()
         self._faulty: set[str] = set()
+        self._stage: Stage | None = None
         self._frames = self.publisher(BODY_IMUS)
         self._data = {segment: self.publisher(imu_data(segment)) for segment in self._segments}
         self._listened: list[str] = []
@@ -73,6 +84,12 @@ class SensorHubNode(GaitNode):
             self.progress.watch(imu_raw(segment).name, counters)
             if self._settings.use_magnetometer:
                 self.subscribe(mag(segment), self._mag_taker(segment))
+
+        for name, answer in (
+            ("calibrate", self._calibrate), ("cancel_calibration", self._cancel),
+            ("calibration_result", self._tell_result),
+        ):  # fmt: skip
+            self.create_service(Trigger, f"~/{name}", answer)
 
     def ready(self) -> bool:
         """Whether any sensor is connected: others may come later, or never."""
@@ -120,6 +137,7 @@ class SensorHubNode(GaitNode):
             self._push()
             self._publish(self._hub.poll())
             self._tell_faults()
+            self._follow_calibration()
             self.progress.handled(self._newest_ns)
 
     def _push(self) -> None:
@@ -169,7 +187,12 @@ class SensorHubNode(GaitNode):
         self._said.clear()
 
     def _tell_faults(self) -> None:
-        """A sensor that is not in order any more, or again, is told at once."""
+        """A sensor that is not in order any more, or again, or sits wrongly, is told at once."""
+        for sentence in self._hub.misplaced:
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self.get_logger().warning(sentence)
+                self.diagnostics.tell()
         faults = self._hub.faults
         if faults.keys() != self._faulty:
             for segment in faults.keys() - self._faulty:
@@ -178,6 +201,54 @@ class SensorHubNode(GaitNode):
                 self.get_logger().info(f"{segment} is in order again.")
             self._faulty = set(faults)
             self.diagnostics.tell()
+
+    # ---- a calibration that is asked for
+
+    def _calibrate(self, _request: Any, response: Any) -> Any:
+        response.success, response.message = True, self._hub.calibrate().guidance
+        self._follow_calibration()
+        return response
+
+    def _cancel(self, _request: Any, response: Any) -> Any:
+        guided = self._hub.guided
+        response.success = guided is not None and guided.running
+        response.message = "No calibration is going on."
+        if response.success:
+            self._hub.cancel()
+            self._stage = None
+            response.message = "The calibration was cancelled; that from before stays in use."
+            self.get_logger().info(response.message)
+            self.diagnostics.tell()
+        return response
+
+    def _tell_result(self, _request: Any, response: Any) -> Any:
+        guided = self._hub.guided
+        response.success = guided is not None and guided.stage is Stage.DONE
+        response.message = guided.guidance if guided else "No calibration was asked for."
+        if response.success and self._calibration_out:
+            response.message += f" It is saved in {self._calibration_out}."
+        return response
+
+    def _follow_calibration(self) -> None:
+        """Say and keep what a calibration came to."""
+        guided = self._hub.guided
+        if guided is None or guided.stage is self._stage:
+            return
+        self._stage = guided.stage
+        if guided.stage is Stage.REFUSED:
+            self.get_logger().error(guided.guidance)
+        else:
+            self.get_logger().info(guided.guidance)
+        if guided.stage is Stage.DONE:
+            self._save(guided)
+        self.diagnostics.tell()
+
+    def _save(self, guided: GuidedCalibration) -> None:
+        if self._calibration_out and guided.saved is not None:
+            try:
+                write_calibration(self._calibration_out, guided.saved)
+            except InputError as problem:
+                self.get_logger().error(str(problem))
 
     def _say_calibration(self) -> None:
         for notice in self._hub.calibration.notices:
@@ -194,7 +265,13 @@ class SensorHubNode(GaitNode):
         calibration = self._hub.calibration
         values["calibrated from"] = calibration.rest_start_s
         values["calibrated to"] = calibration.rest_end_s
-        return list(calibration.notices), values
+        values["calibration file"] = self._settings.calibration_file
+        warnings = list(calibration.notices)
+        if (guided := self._hub.guided) is not None:
+            values["calibration asked for"] = guided.stage.value
+            if guided.stage is not Stage.DONE:
+                warnings.insert(0, guided.guidance)
+        return warnings, values
 
 
 def _channel(values: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
@@ -144,6 +145,8 @@ class GuidedCalibration:
         # left and right are judged by steps on which the pelvis' forward direction is known
         if self._known_s > LEAST_S and self._watch.walked_s >= LEAST_WALK_S:
             self._end(faults)
+        elif self._watch.notices and self._watch.walked_s >= LEAST_WALK_S:
+            self._refuse(self._watch.notices)  # more steps would not find the forward direction of a wrong segment
         elif late:
             reasons = [*faults.values(), *self._watch.notices]
             if self._watch.walked_s < LEAST_WALK_S:
@@ -165,7 +168,7 @@ class GuidedCalibration:
             f"No quiet standing of {', '.join(missing)} in {self._limits_s[Stage.STAND]:.0f} s; do it again.",
         ]
 
-    def _refuse(self, reasons: list[str]) -> None:
+    def _refuse(self, reasons: Sequence[str]) -> None:
         self.stage, self.reasons = Stage.REFUSED, tuple(reasons)
 
     def _end(self, faults: dict[str, str]) -> None:
