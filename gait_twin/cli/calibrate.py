@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from pathlib import Path
@@ -11,26 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gait_twin.cli.sensors import BodyArgument, Watch, driven
-from gait_twin.cli.show import LOST, number, out, say, table, wrote
+from gait_twin.cli.show import number, out, say, table, wrote
 from gait_twin.errors import InputError
 
 if TYPE_CHECKING:
-    from gait_twin.recording import BodyFrames
-    from gait_twin.sensing import Calibration, SensorHub
+    from gait_twin.sensing import GuidedCalibration, SavedCalibration, SensorHub
 
-EACH_S = 0.1
+EACH_S = 0.05
 
 
 def calibrate(
     body_path: BodyArgument,
     saved: Annotated[Path, typer.Option("--out", "-o", help="YAML to write.")] = Path("calibration.yaml"),
     stand_s: Annotated[float, typer.Option("--stand", min=2.0, help="Longest wait for quiet standing, s.")] = 30.0,
-    walk_s: Annotated[float, typer.Option("--walk", min=3.0, help="Longest wait for walking, s.")] = 40.0,
+    walk_s: Annotated[float, typer.Option("--walk", min=3.0, help="Longest wait for walking, s.")] = 60.0,
 ) -> int:
-    """Stand still, walk at least five steps straight ahead, and see whether all sensors are right.
+    """Stand still, walk some ten steps straight ahead, and keep how every sensor sits and errs.
 
-    Shows each accelerometer's scale, each gyroscope's bias and the forward direction with its uncertainty, and says
-    which sensors seem to be exchanged. Refused where the standing or the walking does not suffice.
+    Finds scale and bias of each accelerometer, bias of each gyroscope and the rotation from sensor to segment, with
+    their uncertainties, and says which sensors are exchanged or turned. Refused, with the reasons, where anything is
+    too poor. What is written holds until a sensor is moved: name it in body.yaml (calibration: calibration.yaml), or
+    give it to the sensor_hub as calibration_file. Sensors that lay on each of their six sides for some seconds, before
+    they are put on, get all of their accelerometers' errors known; standing alone shows one of six.
 
     [bold]Examples[/bold]
 
@@ -38,87 +39,67 @@ def calibrate(
 
       gait-twin calibrate body.yaml --out today.yaml
     """
-    from gait_twin.sensing import HubSettings, SensorHub, misplaced, read_body
+    from gait_twin.sensing import HubSettings, SensorHub, read_body, write_calibration
 
     body = read_body(body_path)
     segments = tuple(device.segment for device in body.devices)
     if not segments:
         raise InputError(f"{body_path} has no sensor with a `protocol`: there is nothing to calibrate.")
-    hub = SensorHub(segments, HubSettings(mounting=body.mounting))
+    hub = SensorHub(segments, HubSettings(mounting=body.mounting, up=body.up))
     watch = Watch()
     with driven(body, watch):
-        out.print("[bold]Stand still and straight, feet as in walking.[/bold]")
-        _run(hub, watch, stand_s, lambda c: all(one.calibrated for one in c.segments.values()))
-        standing = hub.calibration
-        if not any(one.calibrated for one in standing.segments.values()):
-            raise InputError(f"No calibration: {' '.join(standing.notices)}")
-        out.print("[bold]Walk straight ahead, ten steps or more.[/bold]")
-        frames = _run(hub, watch, walk_s, lambda c: all(one.heading_known for one in c.segments.values()))
-    found = hub.calibration
-    out.print(_table(found))
-    wrong = [*hub.faults.values(), *misplaced(frames)]
-    say(found.notices, "blue", "note:")
-    say(wrong, "bold yellow", "wrong:")
-    poor = [name for name, one in found.segments.items() if not (one.calibrated and one.heading_known)]
-    if poor:
-        raise InputError(
-            f"No calibration: the standing or the forward direction of {', '.join(poor)} was not found; do it again."
-        )
-    if wrong:
-        return LOST
-    _save(saved, found)
+        guided = hub.calibrate(stand_s, walk_s)
+        _run(hub, guided, watch)
+    if guided.saved is None:
+        raise InputError(guided.guidance)
+    out.print(_table(guided.saved))
+    say(hub.calibration.notices, "blue", "note:")
+    write_calibration(saved, guided.saved)
     wrote([saved])
     return 0
 
 
-def _run(hub: SensorHub, watch: Watch, longest_s: float, enough: Any) -> BodyFrames:
-    """Feed the hub until it has found enough, or the time is over; gives the frames."""
+def _run(hub: SensorHub, guided: GuidedCalibration, watch: Watch) -> None:
+    """Feed the hub until the calibration has come to an end, or nothing comes at all."""
     import numpy as np
 
-    from gait_twin.recording import BodyFrames
-
-    blocks = [hub.poll()]
-    end_s = time.monotonic() + longest_s
-    while time.monotonic() < end_s:
+    told, heard_s = "", time.monotonic()
+    limit_s = 30.0
+    while guided.running:
+        if guided.guidance != told:
+            told = guided.guidance
+            out.print(f"[bold]{told}[/bold]")
         time.sleep(EACH_S)
         for segment in hub.segments:
             kept = watch.rows.get(segment)
             rows = [kept.popleft() for _ in range(len(kept))] if kept else []
-            if rows:
-                block = np.array(rows)
-                gyr = block[:, 4:7]
-                if np.isfinite(gyr).any():
-                    hub.push(segment, block[:, 0], block[:, 1:4], gyr)
-        blocks.append(hub.poll())
-        if enough(hub.calibration):
-            break
-    arrays = (f.name for f in dataclasses.fields(BodyFrames) if f.name != "segments")
-    return BodyFrames(hub.segments, *(np.concatenate([getattr(b, name) for b in blocks]) for name in arrays))
+            if not rows:
+                continue
+            heard_s = time.monotonic()
+            block = np.array(rows)
+            gyr, quat = (None if np.isnan(part).all() else part for part in (block[:, 4:7], block[:, 7:11]))
+            if gyr is not None or quat is not None:
+                hub.push(segment, block[:, 0], block[:, 1:4], gyr, quat)
+        hub.poll()
+        if time.monotonic() - heard_s > limit_s:
+            raise InputError(f"No calibration: no sensor has sent anything for {limit_s:.0f} s.")
 
 
-def _table(found: Calibration) -> Any:
-    made = table("Segment", "at rest (m/s²)", "scale", "gyro bias (°/s)", "spread (°)", "forward (°)")
-    for segment, one in found.segments.items():
-        bias = math.degrees(math.hypot(*one.gyro_bias_radps))
-        forward = f"{number(one.heading_deg, 0)} ± {number(one.heading_sd_deg, 1)}" if one.heading_known else "–"
+def _table(found: SavedCalibration) -> Any:
+    made = table(
+        "Segment", "at rest (m/s²)", "acc. error (m/s²)", "poses", "gyro bias (°/s)", "sway (°)", "forward ± (°)"
+    )
+    for segment, sensor in found.sensors.items():
+        place, acc = sensor.place, sensor.accelerometer
         made.add_row(
-            segment, number(one.gravity_mps2, 2), number(one.gravity_mps2 / 9.80665, 3), number(bias, 2),
-            number(one.static_spread_deg, 2), forward,
-        )  # fmt: skip
+            segment,
+            number(place.gravity_mps2, 2),
+            f"{number(math.hypot(*acc.bias_mps2), 2)} ± {number(math.hypot(*acc.bias_sd_mps2), 2)}",
+            str(acc.poses),
+            number(math.degrees(math.hypot(*place.gyro_bias_radps)), 2),
+            number(place.static_spread_deg, 2),
+            f"{number(place.heading_sd_deg, 1)}",
+        )
+    sides = "" if math.isnan(found.side_score) else f"; left and right {found.side_score:+.1f} (-2 exchanged, +2 right)"
+    made.caption, made.caption_justify = f"judged by {found.walking_s:.0f} s of walking{sides}", "left"
     return made
-
-
-def _save(path: Path, found: Calibration) -> None:
-    from ruamel.yaml import YAML
-
-    content = {
-        segment: {
-            "acc_scale": round(one.gravity_mps2 / 9.80665, 5),
-            "gyro_bias_radps": [round(value, 6) for value in one.gyro_bias_radps],
-            "static_spread_deg": round(one.static_spread_deg, 3),
-            "forward_sd_deg": round(one.heading_sd_deg, 2),
-        }
-        for segment, one in found.segments.items()
-    }
-    with path.open("w", encoding="utf-8") as file:
-        YAML().dump({"calibration": content}, file)

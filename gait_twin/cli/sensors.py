@@ -100,18 +100,18 @@ class Watch:
         sample = reading.sample
         if sample.acc_mps2 is not None:
             kept = self.rows.setdefault(reading.segment, self._deque(maxlen=self.KEEP))
-            gyr = sample.gyr_radps or (math.nan,) * 3
-            kept.append((reading.steady_s, *sample.acc_mps2, *gyr))
+            gyr, quat = sample.gyr_radps or (math.nan,) * 3, sample.quat_wxyz or (math.nan,) * 4
+            kept.append((reading.steady_s, *sample.acc_mps2, *gyr, *quat))
 
     def say(self, _level: object, text: str) -> None:
         """Keep a sentence."""
         self.said.append(text)
 
     def recent(self, segment: str, seconds: float = 1.0) -> NDArray[np.float64]:
-        """(n, 7) time, specific force and angular rate of the last seconds."""
+        """(n, 11) time, specific force, angular rate and orientation of the last seconds."""
         import numpy as np
 
-        rows = np.array(list(self.rows.get(segment, ())), dtype=float).reshape(-1, 7)
+        rows = np.array(list(self.rows.get(segment, ())), dtype=float).reshape(-1, 11)
         return rows[rows[:, 0] > rows[-1, 0] - seconds] if len(rows) else rows
 
 
@@ -172,7 +172,7 @@ def check(
                     rows = watch.recent(state.segment, 1.5)
                     health = SensorHealth(state.segment, HubSettings())
                     if len(rows) and not math.isnan(rows[0, 4]):
-                        health.judge(rows)
+                        health.judge(rows[:, :7])
                     faults[state.segment] = state.problem or health.fault
                 live.update(_check_table(states, addresses, faults, watch), refresh=True)
         except KeyboardInterrupt:

@@ -64,3 +64,20 @@ def test_what_cannot_be_emulated_is_refused(body, tmp_path):
 
 def test_scan_runs_on_a_bare_machine():
     assert gait_twin("sensors", "scan", "--bluetooth", "0", "--udp", "0.2").returncode == 0
+
+
+@pytest.mark.slow
+def test_person_is_walked_through_a_calibration(body, processes, tmp_path):
+    path = tmp_path / "calibration.yaml"
+    run = processes(["gait_twin.cli", "calibrate", body, "--out", path], name="calibrate")
+    run.wait_for("Stand still and straight", 60.0)  # the sensors are switched on only now
+    processes(["gait_twin.cli", "emulate", body, "--duration", "60"], name="emulator")
+    run.wait_for("Walk straight ahead", 60.0)
+    assert run.wait(60.0) == 0, run.output()
+    from gait_twin.sensing import read_calibration
+
+    found = read_calibration(path)
+    assert set(found.sensors) == {"calcn_r", "calcn_l"}
+    assert found.walking_s >= 5.0
+    assert found.sensors["calcn_r"].accelerometer.poses >= 1
+    assert "forward" in run.output()
