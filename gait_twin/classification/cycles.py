@@ -117,7 +117,7 @@ def over_cycle(time_s: FloatArray, rows: FloatArray, start_s: float, end_s: floa
         if len(times) < 2 or times[0] > start_s + gap or times[-1] < end_s - gap:
             continue
         within = np.r_[start_s, times[(times > start_s) & (times < end_s)], end_s]
-        if np.diff(within).max() <= gap:
+        if np.diff(within).max() <= gap + 1e-6:
             curves[:, column] = np.interp(at, times, rows[known, column])
     return curves
 

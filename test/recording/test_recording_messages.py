@@ -13,6 +13,7 @@ from gait_twin.recording import (
     BodyFrames,
     EventKind,
     FootPose,
+    GaitClass,
     GaitEvent,
     GaitPhase,
     GroundReaction,
@@ -108,6 +109,13 @@ def test_body_imus_of_unequal_lengths_is_refused():
         (Step(Side.RIGHT, 3.5, 0.55, 0.7, 0.01), m.to_step, m.from_step),
         (Stride(Side.LEFT, 1.0, 2.1, 1.7, 1.3, 0.02, turning_angle_rad=-0.2, valid=False), m.to_stride, m.from_stride),
         (Stride(Side.RIGHT, 1.0, 2.1), m.to_stride, m.from_stride),
+        (
+            GaitClass(9.0, 2.5, 11, ("normal", "crouch"), np.array([0.1, 0.9]), 0.7, False, Side.LEFT, 0.8,
+                      ("pelvis", "calcn_l"), "gait_patterns"),
+            m.to_gait_class,
+            m.from_gait_class,
+        ),
+        (GaitClass(9.0, 2.5, 1, ("a",), np.ones(1), 1.7, True), m.to_gait_class, m.from_gait_class),
         (
             TwinState(2.0, ("a", "b"), np.ones(2), np.zeros(2), 0.02, np.full(2, np.nan), ("pelvis",), np.ones(1),
                       None, 0.5, "few sensors"),
