@@ -271,6 +271,7 @@ def test_foot_loop(data_dir):
 def write_gait_text(folder, suffixes=("_lf", "_rf", "_lb"), first=0, **labels):
     counter = np.delete(np.arange(first, 52), [10, 11])
     rows = np.column_stack([counter, np.tile([0, 0, 9.8, 0.1, 0.2, 0.3, 0, 0, 0], (len(counter), 1))])
+    rows[:, 1] = counter
     names = "PacketCounter\tAcc_X\tAcc_Y\tAcc_Z\tGyr_X\tGyr_Y\tGyr_Z\tMag_X\tMag_Y\tMag_Z"
     for suffix in suffixes:
         with gzip.open(folder / f"1-1{suffix}.txt.gz", "wt") as file:
@@ -290,8 +291,11 @@ def test_labels_count_packets_and_not_rows(tmp_path):
         (pytest.approx(0.30), Side.RIGHT, EventKind.TOE_OFF),
     ]
     assert "1 labels beyond the end of the trial were dropped" in made.notices[-1]
-    # the gap is open: row 10 is packet 12
-    assert made.imus["calcn_l"].time_s[10] == pytest.approx(0.12)
+    # the packet after the two lost ones brought the mean of all three
+    stream = made.imus["calcn_l"]
+    assert stream.time_s[9:14] == pytest.approx([0.09, 0.10, 0.11, 0.12, 0.13])
+    assert stream.acc_mps2[9:14, 0] == pytest.approx([9, 12, 12, 12, 13])
+    assert any("calcn_l: 2 packets were lost" in notice for notice in made.notices)
     assert (made.subject.height_m, made.subject.mass_kg) == (1.75, 75.0)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from gait_twin.errors import InputError
 from gait_twin.recording.gait import EventKind, GaitEvent
 from gait_twin.recording.importers.base import Importer
+from gait_twin.recording.importers.lost_packets import hold_over_lost
 from gait_twin.recording.recording import ImuStream, Recording, Subject, Truth
 from gait_twin.recording.segments import Side
 from gait_twin.recording.streams import Source, assemble
@@ -64,6 +65,14 @@ def load(path: Path | str) -> Recording:
         raise InputError(f"There is no trial at {path}: no {base.name}_lf.txt, _rf.txt or _lb.txt.")
 
     assembled = assemble(sources)
+    imus = {}
+    for segment, stream in assembled.imus.items():
+        imus[segment], filled = hold_over_lost(stream)
+        if filled:
+            notices.append(
+                f"{segment}: {filled} packets were lost; the sensor integrates on board, "
+                "so that the packet after them brought their mean, which stands in their place."
+            )
     labels = base.parent / f"{base.name}.json"
     subject, truth = Subject(), None
     if labels.exists():
@@ -79,7 +88,7 @@ def load(path: Path | str) -> Recording:
         if dropped:
             notices.append(f"{labels}: {dropped} labels beyond the end of the trial were dropped.")
     return Recording(
-        imus=assembled.imus,
+        imus=imus,
         subject=subject,
         truth=truth,
         notices=(*notices, *assembled.notices),
