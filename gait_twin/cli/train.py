@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from gait_twin.cli.chosen import SetOption, choose, list_option
+from gait_twin.cli.orthopaedic import train_orthopaedic
 from gait_twin.cli.show import out as shown
 from gait_twin.cli.show import progress, wrote
 from gait_twin.errors import InputError
 
 train_app = typer.Typer(
     name="train",
-    help="Train the networks anew: events, classifier.",
+    help="Train anew: events, classifier, orthopaedic.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -123,3 +124,6 @@ def classifier(
     if preset != "patterns":
         raise InputError(f"There is no preset {preset!r}; there is: patterns.")
     return patterns_trained(out, name or "gait_patterns", walks, cache, processes, chosen)
+
+
+train_app.command("orthopaedic")(train_orthopaedic)
