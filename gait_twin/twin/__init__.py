@@ -16,7 +16,7 @@ from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks
 from gait_twin.twin.model import load_model, map_segments
 from gait_twin.twin.offline import inverse_dynamics, registered
 from gait_twin.twin.plates import Frame, Plates
-from gait_twin.twin.scaling import scale_by_lengths, scale_by_markers, scale_by_setup
+from gait_twin.twin.scaling import add_markers_of, scale_by_lengths, scale_by_markers, scale_by_setup, scale_factors
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.storage import MarkerTable, Table, read_markers, read_table, write_table
@@ -41,6 +41,7 @@ __all__ = [
     "Twin",
     "TwinSettings",
     "Wrench",
+    "add_markers_of",
     "build_default_model",
     "confidence_table",
     "cycle_curves",
@@ -61,5 +62,6 @@ __all__ = [
     "scale_by_lengths",
     "scale_by_markers",
     "scale_by_setup",
+    "scale_factors",
     "write_table",
 ]

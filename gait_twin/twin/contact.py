@@ -21,6 +21,8 @@ SLOWEST_SWING_MPS = 1.0
 """A foot that never gets faster is not walking."""
 SHORTEST_PHASE_S = 0.12
 """Of swing and of stance; what changes back sooner is noise."""
+SLOW_S = 0.12
+"""A foot that never got fast, as in a small step while turning, is on the ground after being slow for so long."""
 USUAL_DOUBLE_SUPPORT_S = 0.15
 """Before the first one has been seen: 12 % of a stride of 1.2 s (Perry and Burnfield 2010)."""
 LONGEST_DOUBLE_SUPPORT_S = 0.6
@@ -37,19 +39,27 @@ class _Foot:
         self.since_s = -np.inf
         self.swing_mps = USUAL_SWING_MPS
         self._fastest = 0.0
+        self._slow_since_s: float | None = None
         self._before: tuple[float, float, float] | None = None
 
     def update(self, time_s: float, heel_mps: float, ball_mps: float) -> None:
         limit, speed = self._limit(), ball_mps if self.down else heel_mps
-        change = speed > limit if self.down else speed < limit and self._fastest > SLOWEST_SWING_MPS
+        slow = speed < limit
+        if not slow:
+            self._slow_since_s = None
+        elif self._slow_since_s is None:
+            self._slow_since_s = self._crossing(time_s, speed, limit)
+        landed = slow and self._slow_since_s is not None and time_s - self._slow_since_s > SLOW_S
+        change = not slow if self.down else (slow and self._fastest > SLOWEST_SWING_MPS) or landed
         if not self.down:
             self._fastest = max(self._fastest, heel_mps)
         if change and time_s - self.since_s > SHORTEST_PHASE_S:
-            self.since_s = self._crossing(time_s, speed, limit)
+            landed_s = self._slow_since_s if slow else None
+            self.since_s = self._crossing(time_s, speed, limit) if landed_s is None else landed_s
             self.down = not self.down
             if self.down:
-                self.swing_mps = self._fastest
-            self._fastest = 0.0
+                self.swing_mps = max(self._fastest, SLOWEST_SWING_MPS)
+            self._fastest, self._slow_since_s = 0.0, None
         self._before = (time_s, heel_mps, ball_mps)
 
     def _limit(self) -> float:

@@ -36,16 +36,22 @@ _RIGHT = {
 """Body, and place on it in fractions of body height (x forward, y up, z outwards)."""
 
 MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
-    "torso": (("torso",), (("V.Sacral", "Top.Head"), ("V.Sacral", "R.Acromium"), ("V.Sacral", "L.Acromium"))),
+    "torso": (
+        ("torso", *(f"{arm}_{side}" for arm in ("humerus", "ulna", "radius", "hand") for side in "rl")),
+        (("V.Sacral", "Top.Head"), ("V.Sacral", "R.Acromium"), ("V.Sacral", "L.Acromium")),
+    ),
     "pelvis": (("pelvis",), (("R.ASIS", "L.ASIS"),)),
-    "thigh": (("femur_r", "femur_l"), (("R.ASIS", "R.Knee.Lat"), ("L.ASIS", "L.Knee.Lat"))),
+    "thigh": (
+        ("femur_r", "femur_l", "patella_r", "patella_l"),
+        (("R.ASIS", "R.Knee.Lat"), ("L.ASIS", "L.Knee.Lat")),
+    ),
     "shank": (
         ("tibia_r", "tibia_l", "talus_r", "talus_l"),
         (("R.Knee.Lat", "R.Ankle.Lat"), ("L.Knee.Lat", "L.Ankle.Lat")),
     ),
     "foot": (("calcn_r", "calcn_l", "toes_r", "toes_l"), (("R.Heel", "R.Toe.Tip"), ("L.Heel", "L.Toe.Tip"))),
 }
-"""Bodies that are scaled alike, and the pairs of markers whose distances tell by how much."""
+"""Bodies that are scaled alike where the model has them, and the pairs of markers whose distances tell by how much."""
 
 
 def add_markers(model: opensim.Model, height_m: float) -> None:

@@ -21,6 +21,8 @@ from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.storage import read_markers
 
+SHORTEST_M = 0.005
+"""A shorter distance tells no factor."""
 SMALLEST, LARGEST = 0.3, 3.0
 """Scale factors beyond these come from mixed-up units or markers."""
 
@@ -85,6 +87,7 @@ def scale_by_markers(
     _check_mass(mass_kg)
     measured = {n for i, n in enumerate(markers.names) if np.isfinite(markers.positions_m[:, i]).all(axis=1).any()}
     present = {model.getMarkerSet().get(i).getName() for i in range(model.getMarkerSet().getSize())}
+    bodies_of = {model.getBodySet().get(i).getName() for i in range(model.getBodySet().getSize())}
     tool = opensim.ScaleTool()
     tool.setSubjectMass(mass_kg)
     scaler, placer = tool.getModelScaler(), tool.getMarkerPlacer()
@@ -94,7 +97,7 @@ def scale_by_markers(
         if not usable:
             wanted = " or ".join(" and ".join(pair) for pair in pairs)
             raise InputError(f"{static} does not tell the size of {name}: measure {wanted}.")
-        kept.append(_measurement(name, bodies, usable))
+        kept.append(_measurement(name, [body for body in bodies if body in bodies_of], usable))
         scaler.getMeasurementSet().cloneAndAppend(kept[-1])
     order = opensim.ArrayStr()
     order.append("measurements")
@@ -155,6 +158,66 @@ def scale_by_lengths(model: opensim.Model, lengths_m: Mapping[str, float], mass_
     scaled.scale(state, scales, True, mass_kg)
     scaled.finalizeConnections()
     return scaled
+
+
+def scale_factors(before: opensim.Model, after: opensim.Model) -> dict[str, np.ndarray]:
+    """(3,) factors of each body's own axes, told by where its joints and its mass centre lie; NaN where nothing does.
+
+    Parameters
+    ----------
+    before, after
+        The same model before and after it was scaled.
+    """
+    places = [_places(model) for model in (before, after)]
+    factors = {}
+    for body, own in places[0].items():
+        first, second = np.array(own), np.array(places[1].get(body, own))
+        longest = np.abs(first).argmax(axis=0)
+        far = np.abs(first).max(axis=0)
+        known = far > SHORTEST_M
+        ratio = second[longest, range(3)] / np.where(known, first[longest, range(3)], 1.0)
+        factors[body] = np.where(known, ratio, np.nan)
+    return factors
+
+
+def _places(model: opensim.Model) -> dict[str, list[np.ndarray]]:
+    """Points of each body that move when it is scaled, m: its mass centre, and the joints that it carries."""
+    model.initSystem()
+    body_set, joint_set = model.getBodySet(), model.getJointSet()
+    bodies = [body_set.get(i) for i in range(body_set.getSize())]
+    found = {body.getName(): [body.getMassCenter().to_numpy().copy()] for body in bodies}
+    for i in range(joint_set.getSize()):
+        frame = joint_set.get(i).getParentFrame()
+        transform = frame.findTransformInBaseFrame()  # owns what p() refers to
+        found.setdefault(frame.findBaseFrame().getName(), []).append(transform.p().to_numpy().copy())
+    found.pop("ground", None)
+    return found
+
+
+def add_markers_of(model: opensim.Model, markers: str | Path) -> opensim.Model:
+    """A copy of a model that wears OpenSim's marker set file instead of its own markers.
+
+    Raises
+    ------
+    InputError
+        Not such a file, or one for other bodies.
+    """
+    try:
+        known = ElementTree.parse(markers).getroot().find("MarkerSet") is not None
+    except (OSError, ElementTree.ParseError, UnicodeDecodeError):
+        known = False
+    if not known:
+        raise InputError(f"{markers} is not a marker set of OpenSim (.xml with <MarkerSet>); give one.")
+    dressed = opensim.Model(model)
+    try:
+        dressed.initSystem()
+        dressed.updateMarkerSet(opensim.MarkerSet(str(Path(markers).resolve())))
+        dressed.finalizeConnections()
+        dressed.initSystem()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split("Thrown at")[0].split())
+        raise InputError(f"OpenSim cannot put {markers} on the model: {reason}") from None
+    return dressed
 
 
 def _run(tool: opensim.ScaleTool, folder: str, model: opensim.Model) -> opensim.Model:

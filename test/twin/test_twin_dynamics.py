@@ -279,6 +279,21 @@ def test_contacts_of_a_known_walk() -> None:
         assert since < 0.15 or since > 0.95
 
 
+def test_a_small_step_ends_on_the_ground() -> None:
+    """A foot whose toes leave and whose heel gets no speed, as in turning, stands again soon after it stops."""
+    contact = ContactTracker()
+    down = []
+    for k in range(300):
+        t = 0.01 * k
+        speed = 1.3 * np.sin(np.pi * (t - 1.0) / 0.4) if 1.0 < t < 1.4 else 0.0
+        contact.update(t, np.array([[0.6 * speed, speed], [0.0, 0.0]]))
+        down.append(contact.down(t)[0])
+    assert all(down[:100])
+    assert not all(down[110:140])
+    assert all(down[160:])
+    assert contact.down(1.45) == (True, True)
+
+
 def test_standing_on_both_feet_shares_the_weight() -> None:
     model = build_default_model(1.75, 70.0)
     dynamics = InverseDynamics(Skeleton(model))
