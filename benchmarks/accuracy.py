@@ -25,7 +25,7 @@ from scipy import signal
 from scoring import event_scores, spread
 
 from gait_twin.events import EventDetector
-from gait_twin.recording import Side
+from gait_twin.recording import Side, Stride
 from gait_twin.recording.importers import find_importer
 from gait_twin.steps import StepEstimator
 
@@ -36,6 +36,7 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
     """Events against labels, and the distance walked on each known 10 m leg."""
     cases: dict[tuple[str, str, str], list] = defaultdict(list)
     legs: dict[tuple[str, str], list[float]] = defaultdict(list)
+    feet: dict[str, list[float]] = defaultdict(list)
     trials, delays = [], defaultdict(list)
     for path in sorted(data.glob("foot_healthy_10m/*.json"), key=lambda p: [int(n) for n in p.stem.split("-")]):
         meta = json.loads(path.read_text())
@@ -73,8 +74,11 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
                 if who == "gait_twin":
                     row[f"{name}_pct"] = 100.0 * error
                     row[f"{name}_left_right_pct"] = 100.0 * float(ways[0] / ways[1] - 1.0)
+        feet[part] += _feet_apart(run, start_s, out_s)
         inside = [s for s in run.strides if start_s - 0.3 < s.start_s and s.end_s < end_s + 0.5]
         row["strides"], row["valid"] = len(inside), sum(s.valid for s in inside)
+        full = [s.stride_length_m for s in inside if s.valid and s.stride_length_m > 0.8]
+        row["full_strides"], row["stride_m"] = len(full) / 4.0, float(np.mean(full))
         trials.append(row)
     result: dict[str, Any] = {"trials": trials}
     table = Table(title="foot_healthy_10m: events", title_justify="left")
@@ -122,6 +126,25 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
         table.add_row(part, who, str(s["n"]), *(f"{s[k]:+.2f}" for k in ("mean", "sd", "median_abs", "worst")))
     console.print(table)
     table = Table(
+        title="foot_healthy_10m: way out at full stride, left over right foot's speed, %", title_justify="left"
+    )
+    for column in ("part", "trials", "mean", "sd", "median |e|", "worst"):
+        table.add_column(column)
+    for part, errors in sorted(feet.items()):
+        s = result[f"{part}.left_over_right_pct"] = spread(errors)
+        table.add_row(part, str(s["n"]), *(f"{s[k]:+.2f}" for k in ("mean", "sd", "median_abs", "worst")))
+    console.print(table)
+    table = Table(title="foot_healthy_10m: legs of each subject, m (both feet, out and back)", title_justify="left")
+    for column in ("subject", "age", "legs", "mean", "sd", "full strides a leg", "their length"):
+        table.add_column(column)
+    for subject in sorted({int(row["trial"].split("-")[0]) for row in trials}):
+        own = [row for row in trials if int(row["trial"].split("-")[0]) == subject]
+        ways = [10.0 + row[f"{leg}_pct"] / 10.0 for row in own for leg in ("out", "back")]
+        shown = (subject, own[0]["age"], len(ways), f"{np.mean(ways):.2f}", f"{np.std(ways):.2f}")
+        counts, lengths = ([row[k] for row in own] for k in ("full_strides", "stride_m"))
+        table.add_row(*map(str, shown), f"{np.mean(counts):.1f}", f"{np.mean(lengths):.2f}")
+    console.print(table)
+    table = Table(
         title="foot_healthy_10m: the twelve trials with most wrong heel strikes or legs", title_justify="left"
     )
     keys = [
@@ -147,6 +170,18 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
     return result
 
 
+def _feet_apart(run: Run, start_s: float, end_s: float) -> list[float]:
+    """Both feet walk the same way, each with a sensor of its own: how far apart their speeds come out, %."""
+    speeds = []
+    for side in Side:
+        strides = [s for s in run.strides if s.side is side and s.valid]
+        strides = [s for s in strides if s.start_s > start_s + 0.8 and s.end_s < end_s - 0.4]
+        if not strides:
+            return []
+        speeds.append(sum(s.stride_length_m for s in strides) / sum(s.stride_time_s for s in strides))
+    return [100.0 * (speeds[0] / speeds[1] - 1.0)]
+
+
 def _baseline_way(plain: baseline.Baseline, start_s: float, end_s: float) -> float:
     """Foot-flat to foot-flat lengths within a leg; those across its ends by their share of time."""
     a, b = plain.flats_s[:-1], plain.flats_s[1:]
@@ -159,7 +194,7 @@ def _baseline_way(plain: baseline.Baseline, start_s: float, end_s: float) -> flo
 def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
     """Stride length against motion capture, between the calmest instants of stance as captured."""
     rows, pools = [], defaultdict(list)
-    covered = defaultdict(list)
+    covered, counts = defaultdict(list), defaultdict(int)
     for path in sorted(data.glob("foot_vicon/*.mat")):
         recording = find_importer(path).load(path)
         truth = recording.truth.foot_positions[Side.RIGHT]
@@ -168,15 +203,14 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         walk = path.stem < "2018"  # the trials of 2018 are not walks: hand-held, crawling, stairs
         calm = captured_flats(truth.time_s, truth.position_m)
         errors = []
-        for stride in run.strides:
-            ends = [calm(t, 0.6 * stride.stride_time_s) for t in (stride.start_s, stride.end_s)]
-            if ends[0] is None or ends[1] is None or not stride.valid:
+        for stride, length in captured_strides(run.strides, calm):
+            counts[group_of(stride, length, part, walk)] += 1
+            if not stride.valid:
                 continue
-            length = float(np.hypot(*(ends[1] - ends[0])[:2]))
             error = stride.stride_length_m - length
-            if length > 0.3:
-                errors.append(100.0 * error)
-                covered[part if walk else "other"].append(abs(error) / stride.stride_length_sd_m)
+            errors.append(100.0 * error)
+            pools[group_of(stride, length, part, walk), "gait_twin"].append(100.0 * error)
+            covered[group_of(stride, length, part, walk)].append(abs(error) / stride.stride_length_sd_m)
         plain = baseline.run(*run.samples(Side.RIGHT))
         theirs = []
         for a, b, way in zip(plain.flats_s[:-1], plain.flats_s[1:], plain.lengths_m, strict=True):
@@ -187,12 +221,11 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
             if length > 0.3:
                 theirs.append(100.0 * (way - length))
         group = part if walk else "other"
-        pools[group, "gait_twin"] += errors
         pools[group, "baseline"] += theirs
         rows.append({"trial": path.stem, "part": group, "strides": len(run.strides), **spread(errors)})
     result: dict[str, Any] = {"trials": rows}
     table = Table(title="foot_vicon: stride length against motion capture, cm", title_justify="left")
-    for column in ("part", "who", "strides", "mean", "sd", "median |e|", "worst", "within 1 sd, %"):
+    for column in ("part", "who", "strides", "given", "mean", "sd", "median |e|", "worst", "within 1 sd, %"):
         table.add_column(column)
     for (part, who), errors in sorted(pools.items()):
         s = spread(errors)
@@ -201,7 +234,12 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         within = 100.0 * np.mean(np.array(covered[part]) < 1.0) if who == "gait_twin" else np.nan
         result[f"{part}.{who}"] = s | {"within_1sd_pct": float(within)}
         table.add_row(
-            part, who, str(s["n"]), *(f"{s[k]:+.2f}" for k in ("mean", "sd", "median_abs", "worst")), f"{within:.0f}"
+            part,
+            who,
+            str(counts[part]) if who == "gait_twin" else "",
+            str(s["n"]),
+            *(f"{s[k]:+.2f}" for k in ("mean", "sd", "median_abs", "worst")),
+            f"{within:.0f}",
         )
     console.print(table)
     table = Table(title="foot_vicon: each trial, cm", title_justify="left")
@@ -218,6 +256,33 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         )
     console.print(table)
     return result
+
+
+RUNNING_MPS = 2.0
+"""Strides that are faster as captured are runs."""
+
+
+def group_of(stride: Stride, length_m: float, part: str, walk: bool) -> str:
+    """Part of the trials, walks and runs apart."""
+    return (f"{part}, runs" if length_m / stride.stride_time_s > RUNNING_MPS else part) if walk else "other"
+
+
+def captured_strides(strides: list[Stride], calm) -> list[tuple[Stride, float]]:
+    """Strides with their captured length, m; those that capture does not show, or that are under 0.3 m, are left out.
+
+    A stance ends before the next heel strike: a calm instant is looked for within 0.6 of the shorter stride.
+    """
+    durations = {s.start_s: s.stride_time_s for s in strides}
+    found = []
+    for stride in strides:
+        after_s = min(stride.stride_time_s, durations.get(stride.end_s, np.inf))
+        first, last = calm(stride.start_s, 0.6 * stride.stride_time_s), calm(stride.end_s, 0.6 * after_s)
+        if first is None or last is None:
+            continue
+        length = float(np.hypot(*(last - first)[:2]))
+        if length > 0.3:
+            found.append((stride, length))
+    return found
 
 
 def captured_flats(time_s: np.ndarray, position: np.ndarray):
