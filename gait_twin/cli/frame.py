@@ -16,6 +16,7 @@ from rich.text import Text
 import gait_twin
 from gait_twin.cli.calibrate import calibrate
 from gait_twin.cli.model import mocap, scale
+from gait_twin.cli.orthopaedic import screen
 from gait_twin.cli.recordings import import_, info
 from gait_twin.cli.sensors import emulate, sensors_app
 from gait_twin.cli.train import train_app
@@ -44,6 +45,7 @@ app.command()(emulate)
 app.add_typer(train_app)
 app.command("import")(import_)
 app.command()(analyze)
+app.command()(screen)
 app.command()(scale)
 app.command()(mocap)
 app.command()(simulate)
