@@ -48,7 +48,7 @@ class TrainSettings:
     epochs: int = setting(20, "Passes over newly augmented walks.", low=1, high=1000)
     batch: int = setting(16, "Samples a step of the optimiser.", low=1, high=1024)
     learning_rate: float = setting(2e-3, "Highest learning rate.", low=1e-6, high=0.1)
-    made_share: float = setting(0.3, "Share of samples of virtual subjects and idle feet.", low=0.0, high=1.0)
+    made_share: float = setting(0.25, "Share of samples of virtual subjects and idle feet.", low=0.0, high=1.0)
     other_foot: float = setting(0.6, "Share of samples that see the other foot as well.", low=0.0, high=1.0)
     workers: int = setting(2, "Networks trained at a time, each on one core.", low=1, high=64)
     seed: int = setting(2, "Seed of everything random.", low=0, high=2**31 - 1)
