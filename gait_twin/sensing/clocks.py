@@ -127,7 +127,8 @@ class DeviceClock:
         late_s, jump_s = y - self._line(x), self.settings.jump_s
         if self._reconnected:
             self._reconnected = False
-            if x <= self._newest_s or abs(late_s) > AT_ONCE_S:
+            # it counts anew, or its clock stood still; a sample that is a little late is none of this
+            if x <= self._newest_s or late_s < -AT_ONCE_S or late_s > jump_s:
                 return self._restart(device_s, arrival_s)
         if late_s <= -jump_s or (x <= self._newest_s and late_s >= jump_s):
             return self._leap(device_s, arrival_s)

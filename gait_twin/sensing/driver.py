@@ -226,7 +226,7 @@ class Driver:
                 for key, _ in selector.select(max(0.0, due_s - time.monotonic())):
                     if key.data is None:
                         self._work()
-                    else:
+                    elif key.data.fd == key.fd:  # it may have been lost since, by a command that failed
                         self._guard(key.data, key.data.read)
 
     def _work(self) -> None:

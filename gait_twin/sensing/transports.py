@@ -242,6 +242,9 @@ class TcpLink(Link):
         """Connect."""
         try:
             made = socket.create_connection(self._address, CONNECT_S)
+            if made.getsockname() == made.getpeername():  # the kernel chose the very port that nobody listens at
+                made.close()
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # a device whose battery died sends no farewell
             made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

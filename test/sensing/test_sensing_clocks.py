@@ -89,6 +89,24 @@ def test_host_clock_that_is_set_is_followed():
         assert np.isfinite(error[true >= 24.0]).all()
 
 
+def test_stalls_after_a_reconnection_make_no_further_gap():
+    """Seen once: two seconds after a sensor was back, its stamps leapt by 0.11 s (a slope from a second's delays)."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        true = np.arange(2700) / RATE_HZ
+        true = true[(true < 20.0) | (true > 22.5)]
+        delay = rng.exponential(0.001, len(true))
+        for start, length in zip([22.5, *rng.uniform(0.0, 27.0, 25)], rng.uniform(0.05, 0.4, 26), strict=True):
+            stalled = (true >= start) & (true < start + length)
+            delay[stalled] = np.maximum(delay[stalled], start + length - true[stalled])
+        clock, back = DeviceClock(), int(np.searchsorted(true, 21.0))
+        device, arrival = true * (1.0 + 1e-4), np.maximum.accumulate(true + delay)
+        stamps = stamped(clock, device[:back], arrival[:back])
+        clock.reconnected()
+        stamps = np.concatenate([stamps, stamped(clock, device[back:], arrival[back:])])
+        assert np.count_nonzero(np.diff(stamps[np.isfinite(stamps)]) > 0.1) == 1
+
+
 def test_a_single_impossible_device_time_is_left_out():
     _, device, arrival = played(20.0, loss=0.0)
     device[1000] += 1e6
