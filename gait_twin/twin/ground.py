@@ -15,7 +15,8 @@ estimates, none of which needs a plate, are put together:
   behind, it is the sum of both that points to the mass centre, mixed with Newton's likewise, and the feet share
   it as they share the weight.
 
-Every constant was chosen on the first half of one recorded walk of one person; see docs/twin.md.
+Every constant was chosen on the first half of one recorded walk of one person; docs/twin.md has what the second
+half and another person's walk say of them.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ LATERAL_AIM_SHARE = 0.7
 """Weight of the direction in the fore-aft and in the lateral force; the rest is Newton's."""
 PRESSURE_MIDDLE, PRESSURE_REACH = 0.27, 0.52
 """Middle of the centre of pressure's way ahead of the ankle, and half its length, in heel-to-ball lengths."""
+PRESSURE_OUTWARD = 0.06
+"""How far the centre of pressure's way lies outward of the line from heel to ball, in heel-to-ball lengths: models
+put that line along the inner side of the sole."""
 ROLL_MIDDLE_RAD, ROLL_WIDTH_RAD = np.radians(3.0), np.radians(9.0)
 """Forward inclination of the shank over the middle of the way, and the scale of the step around it."""
 EULER_SHARE = 0.3
@@ -56,6 +60,7 @@ mass is (a trunk that leans or is not measured, another body shape), and is take
 LEAN_PRIOR_S = 0.2
 """Weight of no such distance at the start, as so many seconds of single support."""
 GAP_S = 0.1
+UP = np.array([0.0, 1.0, 0.0])
 NEAR_M = 0.05
 """Distance of the two centres of pressure below which their balance tells no share."""
 DOUBLE_SUPPORT_CONFIDENCE = 0.6
@@ -215,13 +220,12 @@ class GroundPredictor:
         arm = center - point
         ahead, aside = _axes(forward)
         fore = vertical / ((1.0 + PIVOT) * height) * (arm @ ahead)
+        across = float(vertical / height @ (arm @ aside))
         if self._tells(ahead):
             fore += (1.0 - AIM_SHARE) * share * (force @ ahead - fore.sum())
-        across = float(vertical / height @ (arm @ aside))
         if self._tells(aside):
             across += (1.0 - LATERAL_AIM_SHARE) * (float(force @ aside) * share.sum() - across)
-        up = np.array([0.0, 1.0, 0.0])
-        return np.outer(fore, ahead) + np.outer(share * across, aside) + np.outer(vertical, up)
+        return np.outer(fore, ahead) + np.outer(share * across, aside) + np.outer(vertical, UP)
 
     def _tells(self, direction: FloatArray) -> bool:
         """Whether the model's joint to ground knows forces along a level direction."""
@@ -253,6 +257,8 @@ class GroundPredictor:
             lean = float(np.arctan2(axis @ forward, axis[1]))
             way = PRESSURE_MIDDLE + PRESSURE_REACH * np.tanh((lean - ROLL_MIDDLE_RAD) / ROLL_WIDTH_RAD)
             place = heel + ((ankle - heel) @ forward + length * way) * forward
+            # the left foot is the second one; outward is to its left
+            place += (PRESSURE_OUTWARD if sole is self.soles[0] else -PRESSURE_OUTWARD) * length * cross(forward, UP)
             place[1] = ground_m
             points.append(place)
             ahead.append(forward)
