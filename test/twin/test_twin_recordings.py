@@ -165,7 +165,7 @@ def test_ground_reactions_and_moments_against_force_plates(data_dir: Path) -> No
     assert spec.loader is not None
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    walk = benchmark.Walk(data_dir / "opensim_gait" / "gait2354", 6.0)
+    walk = benchmark.Walk.of_markers(data_dir / "opensim_gait" / "gait2354", 6.0)
     legs = tuple(segment for segment in SEGMENTS if segment != "torso")
     limits = {"vertical": 5.0, "fore_aft": 8.0, "lateral": 16.0, "hip_flexion": 12.0, "ankle_angle": 7.0}
     for model, segments in ((build_default_model(1.803, 72.6), SEGMENTS), (walk.model, legs)):
