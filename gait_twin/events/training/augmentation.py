@@ -60,9 +60,9 @@ def _next(time_s: FloatArray, at: FloatArray) -> NDArray[np.intp]:
 def augmented(walk: Walk, rng: np.random.Generator) -> tuple[Walk, NDArray[np.float32]]:
     """Another walk like this one, and its features (n, 2, CHANNELS).
 
-    Each change is drawn for each foot or walk: pace 0.8 to 1.35 times, sensor moved by 4 cm and turned any way, strength of
-    shocks, scale and bias, noise, range ±8 g or ±16 g and 1000 or 2000 °/s, a rate of 50 to 400 Hz, bursts of
-    lost samples, and a mirror.
+    Each change is drawn for each foot or walk: pace 0.8 to 1.35 times, sensor moved by 4 cm and turned any way,
+    strength of shocks, scale and bias, noise, range ±8 g or ±16 g and 1000 or 2000 °/s, a rate of 50 to 400 Hz,
+    bursts of lost samples, and a mirror.
     """
     acc, gyr, time_s = walk.acc_mps2.copy(), walk.gyr_radps.copy(), walk.time_s
     lost = np.isnan(acc + gyr).max(axis=2)
