@@ -34,7 +34,7 @@ REFRACTORY_S = 0.3
 """No second event of a kind and foot within this time: half of the quickest runner's stride."""
 THRESHOLD = 0.5
 """Probability of an event at least `look_ahead_s` ago from which it is given out, unless fitted otherwise."""
-PAUSE_S, FIRST_THRESHOLD = 2.0, 0.9
+PAUSE_S, FIRST_THRESHOLD = 2.0, 0.95
 """The first event of a foot after a pause this long needs this probability. On people left out of training it costs
 0.0005 of F1, and takes four of five false events of feet that fidget."""
 UNFITTED = (-13.0, -4.2)
