@@ -44,6 +44,8 @@ class RootTracker:
     ----------
     stance
         Foot that holds the body; None before the first frame.
+    scale
+        Way over the ground to that which the legs make; 1 unless someone knows better.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class RootTracker:
         self.place = np.zeros(3)
         self.velocity = np.zeros(3)
         self.stance: Side | None = None
+        self.scale = 1.0
         self._points: FloatArray | None = None
         self._time_s = float("nan")
 
@@ -93,7 +96,7 @@ class RootTracker:
             weight *= np.exp(-0.5 * np.minimum(off, 30.0) ** 2 + 0.5 * min(off.min(), 30.0) ** 2) + 1e-9
             weight /= weight.sum()
             move = weight @ shift
-            self.place = self.place + move
+            self.place = self.place + move * [self.scale, 1.0, self.scale]
             self.velocity += (move / elapsed - self.velocity) * -np.expm1(-elapsed / SMOOTHING_S)
             self._set_height(points, weight, -np.expm1(-elapsed / GROUND_S))
         self._points, self._time_s = points, time_s

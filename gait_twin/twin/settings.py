@@ -31,6 +31,9 @@ class TwinSettings:
         "Correct the sensors' headings and their calibration from the joints while walking; off, both stay as the hub "
         "found them.",
     )
+    follow_strides: bool = setting(
+        True, "Fit the way over the ground to the step estimator's strides; off, it rests on the model's legs alone."
+    )
     velocity_window_s: float = setting(
         0.06,
         "Length of the causal filter behind velocities, which lag by half of it, s.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.errors import InputError
-from gait_twin.recording import BodyFrames, Side, SlotStatus, TwinState
+from gait_twin.recording import BodyFrames, Side, SlotStatus, Stride, TwinState
 from gait_twin.recording.axes import (
     OPENSIM_TO_ROS_QUAT_WXYZ,
     angle_between,
@@ -27,6 +27,7 @@ from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.plates import Plates
 from gait_twin.twin.quality import NOT_CALIBRATED, explain, lacking, pose_quality
+from gait_twin.twin.reconciliation import Reconciliation
 from gait_twin.twin.refinement import Refinement
 from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
@@ -129,6 +130,7 @@ class Twin:
         self._root_columns = np.linalg.pinv(self.skeleton.jacobian()[rows][:, translations])
         self._root_origin = self._pelvis_offset()
         self._root = RootTracker()
+        self._reconciliation = Reconciliation()
         shanks, _ = map_segments(model, ("tibia_r", "tibia_l"), self.settings.bodies)
         self._forces = ForceEstimator(
             self.skeleton,
@@ -165,6 +167,7 @@ class Twin:
         if self._refinement:
             self._refinement.reset()
         self._root.reset()
+        self._reconciliation.reset()
         self._time_s = float("nan")
         self._period_s = float("nan")
         self._foot_quats: FloatArray | None = None
@@ -177,6 +180,15 @@ class Twin:
         self._has_stood = False
         self._heading = False
         self._heading_rad = 0.0
+
+    def take_strides(self, strides: Iterable[Stride]) -> None:
+        """Strides of the step estimator, as soon as they are known.
+
+        Each takes effect `EFFECT_S` after its end, in data time: as long as they come before the frames of that
+        time, results do not depend on when they come.
+        """
+        if not self._lacking and self.settings.follow_strides:
+            self._reconciliation.take(strides)
 
     def update(self, frames: BodyFrames) -> list[TwinState]:
         """One state a frame.
@@ -259,6 +271,7 @@ class Twin:
                 refinement.learn(time_s, quats, known)
             if gap:
                 self._root.hold()
+                self._reconciliation.break_off()
                 self._foot_quats = None
             enough = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
             values = self._place_root(time_s, elapsed, solution.values, enough)
@@ -342,11 +355,18 @@ class Twin:
             self._foot_quats = quats
             pelvis = skeleton.origins([self._pelvis])[0]
             points = np.concatenate([skeleton.stations(foot.body, foot.points) for foot in self._feet]) - pelvis
+            strides = self._reconciliation
+            if 0.0 < elapsed_s < GAP_S:
+                x, z = strides.move(time_s, elapsed_s)
+                self._root.place = self._root.place + np.array([x, 0.0, z])
+            self._root.scale = strides.scale
             place = self._root.update(time_s, points, self._foot_rates)
             self._points = points + place
+            strides.note(time_s, self._points.reshape(2, 2, 3).mean(axis=1)[:, [0, 2]])
             values[translations] = self._root_columns @ (place - self._root_origin)
         else:
             self._root.hold()
+            self._reconciliation.break_off()
             self._foot_quats = self._points = None
         self._pelvis_quat = skeleton.quaternions([self._pelvis])[0]
         return values
