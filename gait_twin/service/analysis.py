@@ -52,6 +52,7 @@ from gait_twin.twin import (
     confidence_table,
     inverse_dynamics,
     load_model,
+    model_xml,
     registered,
 )
 
@@ -187,6 +188,7 @@ class _Pipeline:
         self.strides += found.strides
         self.steps += found.steps
         self.poses += found.poses
+        self.twin.take_strides(found.strides)
         states = self.twin.update(frames)
         self.classifier.update(frames, states, found.strides)
         for state in states:
@@ -233,6 +235,7 @@ class _Pipeline:
             confidence=confidence_table(self.states) if forces else None,
             mass_kg=self.twin.skeleton.mass_kg,
             model=self.model_name,
+            osim=model_xml(self.twin.skeleton.model) if joints is not None else "",
             gait=self.classifier.walk(),
             sensors=self._sensors(),
             calibration=(*rest, *calibration.notices),
