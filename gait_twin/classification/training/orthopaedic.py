@@ -285,6 +285,9 @@ def trained(walks: Walks) -> tuple[OrthopaedicModel, dict[str, Any]]:
     speed = slice(0, 1)
     table = {
         "test subjects": scores(odds[test], walks.group[test]),
+        "test subjects, each walk alone": scores(
+            model.log_odds(walks.features[test[walks.subject]]), walks.group[walks.subject[test[walks.subject]]]
+        ),
         "training subjects, nested cross-validation": nested(walks, ~test),
         "everyone, nested cross-validation": nested(walks, everyone),
         "age alone, test subjects": scores(age_odds[test], walks.group[test]),
