@@ -15,6 +15,7 @@ from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.topics import (
     JOINT_STATES,
     ROBOT_DESCRIPTION,
+    STRIDES,
     TF,
     TF_STATIC,
     TWIN_STATE,
@@ -26,6 +27,7 @@ from gait_twin.recording import BodyFrames, Side, TwinState
 from gait_twin.recording.messages import (
     WORLD_FRAME,
     TimeBase,
+    from_stride,
     from_wrench,
     make_ros_message,
     make_stamp,
@@ -48,6 +50,11 @@ class DisplaySettings:
     """What viewers get."""
 
     frame_prefix: str = setting("", "Goes before every frame's name, as 'subject_1/', to tell subjects apart in /tf.")
+    geometry_path: str = setting(
+        "",
+        "Folder with the meshes that the model names (OpenSim's Geometry), or package://NAME/FOLDER with STL files; "
+        "empty: simple shapes.",
+    )
     tf_rate_hz: float = setting(50.0, "Rate of /tf, Hz of sensor time; 0: none.", low=0.0, high=1000.0)
 
     def __post_init__(self) -> None:
@@ -63,7 +70,9 @@ class TwinNode(FrameNode):
         self._display = declare(self, DisplaySettings)
         self._twin: Twin | None = None
         self._model = make_model(self._settings)
-        self._description = RobotDescription(self._model)
+        self._description = RobotDescription(self._model, self._display.geometry_path)
+        for notice in self._description.notices:
+            self.get_logger().warning(notice)
         self._state: TwinState | None = None
         self._quality = math.nan
         self._states = self.publisher(TWIN_STATE)
@@ -75,6 +84,8 @@ class TwinNode(FrameNode):
         self._predicted_s: float | None = None
         for side in Side:
             self.subscribe(plate(side), self._plate_taker(side), expected=False)
+        self._arrived: list[Any] = []
+        self.subscribe(STRIDES, self._arrived.append, expected=False)
         self._next_tf_s = -math.inf
         self._latched = [self.publisher(ROBOT_DESCRIPTION), self.publisher(TF_STATIC)]
         self._latched[0].publish(make_ros_message(ROBOT_DESCRIPTION.type_name, data=self._description.urdf))
@@ -92,6 +103,8 @@ class TwinNode(FrameNode):
         """Let the skeleton follow, and publish."""
         twin = self._twin
         assert twin is not None
+        twin.take_strides(from_stride(base, message) for message in self._arrived)
+        self._arrived.clear()
         for state in twin.update(frames):
             if state.message and (self._state is None or state.message != self._state.message):
                 self.get_logger().info(state.message, throttle_duration_sec=5.0)

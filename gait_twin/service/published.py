@@ -20,7 +20,7 @@ from gait_twin.service.results import (
     mean_residuals_deg,
     twin_notices,
 )
-from gait_twin.twin import Twin, confidence_table
+from gait_twin.twin import Twin, confidence_table, model_xml
 
 if TYPE_CHECKING:
     import opensim
@@ -70,6 +70,7 @@ def published(recording: Recording, results: Results, model: opensim.Model | Non
         confidence=confidence_table(results.states) if forces else None,
         mass_kg=twin.skeleton.mass_kg if twin else math.nan,
         model=recording.subject.model,
+        osim=model_xml(twin.skeleton.model) if twin else "",
         motion=figure(times, poses, recording.subject.height_m),
         sensors={
             segment: SensorReport(

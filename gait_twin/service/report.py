@@ -16,6 +16,7 @@ from gait_twin.service.tables import write_events, write_joints, write_steps, wr
 from gait_twin.twin import write_table
 
 DPI = 130
+MODEL = "model.osim"
 
 
 def write(
@@ -62,6 +63,11 @@ def write(
         written.append(joints)
     else:
         joints.unlink(missing_ok=True)
+    model = folder / MODEL
+    model.unlink(missing_ok=True)
+    if analysis.osim:
+        model.write_text(analysis.osim, encoding="utf-8")
+        written.append(model)
     for name in (MOMENTS, POWERS, GROUND_REACTIONS):
         (folder / name).unlink(missing_ok=True)
     for name, table in analysis.forces.items():

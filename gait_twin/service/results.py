@@ -100,6 +100,8 @@ class Analysis:
         Of these over time, 0 to 1.
     mass_kg, model
         Of the twin, and the model that it used: its file, or "default".
+    osim
+        That model as OpenSim's XML, so that the tables can be opened with it; empty without one.
     gait
         Class of the walk, and the cycles that it rests on; None without any.
     sensors
@@ -123,6 +125,7 @@ class Analysis:
     confidence: Table | None = None
     mass_kg: float = math.nan
     model: str = ""
+    osim: str = ""
     gait: Classified | None = None
     sensors: dict[str, SensorReport] = field(default_factory=dict)
     calibration: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from gait_twin.twin.export import (
 from gait_twin.twin.external_loads import ExternalLoads, read_external_loads, read_ground_reactions
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks, read_marker_tasks
-from gait_twin.twin.model import load_model, map_segments
+from gait_twin.twin.model import load_model, map_segments, model_xml
 from gait_twin.twin.offline import inverse_dynamics, registered
 from gait_twin.twin.plates import Frame, Plates
 from gait_twin.twin.scaling import add_markers_of, scale_by_lengths, scale_by_markers, scale_by_setup, scale_factors
@@ -50,6 +50,7 @@ __all__ = [
     "load_model",
     "make_model",
     "map_segments",
+    "model_xml",
     "moments_table",
     "powers_table",
     "read_external_loads",

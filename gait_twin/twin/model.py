@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,14 @@ def load_model(path: str | Path) -> opensim.Model:
         reason = " ".join(str(error).split("Thrown at")[0].split())
         raise InputError(f"OpenSim cannot set up the model {path}: {reason}") from None
     return model
+
+
+def model_xml(model: opensim.Model) -> str:
+    """A model as the text of an ``.osim`` file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.osim"
+        model.printToXML(str(path))
+        return path.read_text(encoding="utf-8")
 
 
 def map_segments(

@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from gait_twin.errors import InputError
 from gait_twin.recording.axes import OPENSIM_TO_ROS
+from gait_twin.twin.meshes import Visual, visuals
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.skeleton import Skeleton
 
@@ -33,9 +34,9 @@ EFFORT, VELOCITY = 1000.0, 100.0
 BODY_COLOR = "0.85 0.82 0.74 1"
 
 
-def robot_description(model: opensim.Model) -> str:
+def robot_description(model: opensim.Model, geometry: str = "") -> str:
     """URDF of a model; see `RobotDescription`."""
-    return RobotDescription(model).urdf
+    return RobotDescription(model, geometry).urdf
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class RobotDescription:
     ----------
     model
         Any OpenSim model.
+    geometry
+        Folder, or ``package://NAME/FOLDER``, with the model's meshes, see `gait_twin.twin.meshes.visuals`; empty:
+        simple shapes are shown.
 
     Attributes
     ----------
@@ -79,14 +83,16 @@ class RobotDescription:
     bare_links
         Links between the axes of a joint, and the body beyond each. They show nothing; where poses of the
         bodies are published straight to ``/tf``, tie each to its body, so that no viewer misses them.
+    notices
+        Sentences on meshes that are not there.
 
     Raises
     ------
     InputError
-        A joint of a kind that is not known here.
+        A joint of a kind that is not known here, or no such folder.
     """
 
-    def __init__(self, model: opensim.Model) -> None:
+    def __init__(self, model: opensim.Model, geometry: str = "") -> None:
         self._skeleton = Skeleton(model)
         self.model = self._skeleton.model
         self._robot = ElementTree.Element("robot", name=model.getName())
@@ -94,7 +100,8 @@ class RobotDescription:
         self.extra_joints: tuple[str, ...] = ()
         self.bare_links: dict[str, str] = {}
         self._driven: set[str] = set()
-        self._links()
+        meshes, self.notices = visuals(self.model, geometry) if geometry else ([], ())
+        self._links(meshes)
         self._build()
         ElementTree.indent(self._robot)
         self.urdf = '<?xml version="1.0"?>\n' + ElementTree.tostring(self._robot, encoding="unicode") + "\n"
@@ -104,7 +111,7 @@ class RobotDescription:
         values = np.asarray(positions, dtype=float)
         return np.array([curve(float(values[index])) for index, curve in self._extra])
 
-    def _links(self) -> None:
+    def _links(self, meshes: list[Visual]) -> None:
         _element(self._robot, "material", name="bone").append(ElementTree.Element("color", rgba=BODY_COLOR))
         _element(self._robot, "link", name=ROOT_LINK)
         ends = self._segment_ends()
@@ -120,7 +127,10 @@ class RobotDescription:
             moments, products = inertia.getMoments().to_numpy(), inertia.getProducts().to_numpy()
             names = ("ixx", "iyy", "izz", "ixy", "ixz", "iyz")
             _element(inertial, "inertia", **{n: f"{v:.9g}" for n, v in zip(names, (*moments, *products), strict=True)})
-            for end in ends.get(body.getName(), []) or [2.0 * center]:
+            own = [mesh for mesh in meshes if mesh.body == body.getName()]
+            for mesh in own:
+                _mesh(link, mesh)
+            for end in [] if own else ends.get(body.getName(), []) or [2.0 * center]:
                 _bone(link, end)
 
     def _segment_ends(self) -> dict[str, list[FloatArray]]:
@@ -267,6 +277,14 @@ def _fix(place: _Place, axis: _Axis, value: float) -> None:
         place.then(np.eye(3), value * axis.direction)
     else:
         place.then(Rotation.from_rotvec(value * axis.direction).as_matrix(), np.zeros(3))
+
+
+def _mesh(link: ElementTree.Element, mesh: Visual) -> None:
+    visual = _element(link, "visual")
+    rpy = Rotation.from_matrix(mesh.rotation).as_euler("xyz")
+    _element(visual, "origin", xyz=_text(mesh.translation), rpy=_text(rpy))
+    _element(_element(visual, "geometry"), "mesh", filename=mesh.uri, scale=_text(mesh.scale))
+    _element(visual, "material", name="bone")
 
 
 def _bone(link: ElementTree.Element, end: FloatArray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from gait_twin.errors import InputError
 from gait_twin.recording.axes import OPENSIM_TO_ROS_QUAT_WXYZ, angle_between, opensim_to_ros, quat_multiply
 from gait_twin.twin import RobotDescription, Skeleton, build_default_model, load_model, robot_description
 from gait_twin.twin.opensim_api import opensim
@@ -79,6 +80,48 @@ def test_default_model_moves_as_in_opensim() -> None:
 )
 def test_published_models_move_as_in_opensim(data_dir: Path, name: str) -> None:
     assert_equal_kinematics(load_model(data_dir / "opensim_gait" / "models" / f"{name}.osim"), 5)
+
+
+@pytest.mark.data
+def test_the_fifth_published_model_moves_as_in_opensim(data_dir: Path) -> None:
+    assert_equal_kinematics(load_model(data_dir / "opensim_gait" / "gait2354" / "gait2354_simbody.osim"), 5)
+
+
+VTP = """<?xml version="1.0"?>
+<VTKFile type="PolyData" version="0.1" byte_order="LittleEndian"><PolyData>
+<Piece NumberOfPoints="4" NumberOfVerts="0" NumberOfLines="0" NumberOfStrips="0" NumberOfPolys="1">
+<Points><DataArray type="Float32" NumberOfComponents="3" format="ascii">0 0 0 1 0 0 1 2 0 0 2 0</DataArray></Points>
+<Polys><DataArray type="Int32" Name="connectivity" format="ascii">0 1 2 3</DataArray>
+<DataArray type="Int32" Name="offsets" format="ascii">4</DataArray></Polys>
+</Piece></PolyData></VTKFile>
+"""
+
+
+def test_meshes_of_a_geometry_folder_take_the_place_of_shapes(tmp_path: Path) -> None:
+    model = build_default_model(1.75, 70.0)
+    for name in ("femur_r.vtp", "tibia_r.vtp", "lost.vtp"):
+        mesh = opensim.Mesh(name)
+        mesh.set_scale_factors(opensim.Vec3(1.1, 1.2, 1.3))
+        model.getBodySet().get("femur_r" if name.startswith("femur") else "tibia_r").attachGeometry(mesh)
+    model.finalizeConnections()
+    (tmp_path / "femur_r.vtp").write_text(VTP)
+    (tmp_path / "tibia_r.stl").write_bytes(b"as it is")
+    description = RobotDescription(model, str(tmp_path))
+    assert "lost.vtp" in description.notices[0]
+    robot = ElementTree.fromstring(description.urdf)
+    shown = {link.get("name"): link.findall("visual/geometry/*") for link in robot.findall("link")}
+    assert [shape.tag for shape in shown["femur_r"]] == ["mesh"]
+    assert shown["tibia_r"][0].get("filename") == (tmp_path / "tibia_r.stl").as_uri()
+    assert shown["femur_l"][0].tag == "cylinder"
+    np.testing.assert_allclose(numbers(shown["femur_r"][0].get("scale")), [1.1, 1.2, 1.3])
+    # the quadrangle became two triangles
+    made = opensim.PolygonalMesh()
+    made.loadFile(shown["femur_r"][0].get("filename").removeprefix("file://"))
+    assert made.getNumFaces() == 2
+    packaged = RobotDescription(model, "package://bones/meshes").urdf
+    assert 'filename="package://bones/meshes/femur_r.stl"' in packaged
+    with pytest.raises(InputError, match="no folder"):
+        RobotDescription(model, str(tmp_path / "nowhere"))
 
 
 def test_joints_are_the_coordinates_with_their_limits() -> None:
