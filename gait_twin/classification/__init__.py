@@ -3,6 +3,7 @@
 from gait_twin.classification.classifier import Classified, GaitClassifier, judge, together
 from gait_twin.classification.cycles import Cycle, CycleCutter
 from gait_twin.classification.network import Model
+from gait_twin.classification.orthopaedic import OrthopaedicScreen, screen
 from gait_twin.classification.settings import ClassifierSettings, of_subject
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "CycleCutter",
     "GaitClassifier",
     "Model",
+    "OrthopaedicScreen",
     "judge",
     "of_subject",
+    "screen",
     "together",
 ]
