@@ -23,6 +23,24 @@ _DIAL_SD = 0.22
 _STANDING_SHARE = (0.15, 0.5)
 """Of a lasting posture (knees bent, trunk bent) in quiet standing: least and most over persons."""
 
+# Standard deviations between adults at style 1. Foot angles, lift and timing: over the 13 people whose feet shaped
+# `feet.py`; pelvis and trunk: somewhat under the published spreads (Kadaba 1990), for a sensor's zero is in those too.
+_OFFSET_SD = {
+    "pelvis_tilt": 3.5,
+    "trunk_flexion": 3.0,
+    "trunk_lean": 1.3,
+    "pelvis_drop": 1.0,
+    "pelvis_ahead": 9.0,
+    "pelvis_height": 3.5,
+}
+"""Degrees and thousandths of body height; people only ever walk lower than upright."""
+_AMPLITUDE_SD, _STANCE_SD = 0.2, 0.008
+"""Of the logarithm of pelvic rotations; of the stance fraction."""
+_SWING_SD = ((0.0, 0.25, 0.5, 0.75, 1.0), (1.5, 3.0, 3.5, 3.5, 3.5))
+"""Of the foot's pitch at fractions of the swing, degrees."""
+_PUSH_SD, _LIFT_SD, _OUTWARD_SD, _FLAT_SD, _RISE_SD = 0.06, 0.12, 0.005, 0.012, 0.025
+"""Of `FootChange`'s fields."""
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -40,7 +58,7 @@ class Deviation:
         Constant offsets of the body of a person's style: names of `LegChange.curves` (right positive) and
         `pelvis_tilt`, degrees and thousandths of body height; `pelvis_ahead` likewise.
     amplitudes
-        Factors of `rotation`, `list` and `tilt` of the pelvis.
+        Factors of `rotation` and `list` of the pelvis.
     expression_sd
         Standard deviation of how marked the deviation is from stride to stride.
     seed
@@ -114,7 +132,7 @@ def deviation_of(walk: WalkSettings) -> Deviation:
         speed=severe.speed ** (share * varied[0]),
         walk_ratio=severe.walk_ratio ** (share * varied[1]),
         rotation=severe.rotation ** (share * varied[2]),
-        stance=share * severe.stance * float(varied[3]) + 0.008 * style * float(np.clip(person[8], -2.0, 2.0)),
+        stance=share * severe.stance * float(varied[3]) + _STANCE_SD * style * float(np.clip(person[8], -2.0, 2.0)),
         time_asymmetry=one * share * severe.time_asymmetry * float(varied[4] ** 2),
         length_asymmetry=one * share * severe.length_asymmetry * float(varied[5] ** 2),
         step_width_m=share * severe.step_width_m * float(varied[6]),
@@ -126,21 +144,15 @@ def deviation_of(walk: WalkSettings) -> Deviation:
     drawn = style * np.clip(person, -2.5, 2.5)
     offsets = {}
     if style:
-        offsets = {
-            "pelvis_tilt": 3.5 * drawn[0],
-            "trunk_flexion": 3.0 * drawn[1],
-            "trunk_lean": 1.3 * drawn[2],
-            "pelvis_drop": 1.0 * drawn[3],
-            "pelvis_ahead": 9.0 * drawn[4],
-            "pelvis_height": -3.5 * abs(drawn[5]),
-        }
-    factors = np.exp(0.2 * style * np.clip(amplitudes, -2.0, 2.0))
+        offsets = {name: sd * float(drawn[k]) for k, (name, sd) in enumerate(_OFFSET_SD.items())}
+        offsets["pelvis_height"] = -abs(offsets["pelvis_height"])
+    factors = np.exp(_AMPLITUDE_SD * style * np.clip(amplitudes, -2.0, 2.0))
     return Deviation(
         body,
         legs,
         _STANDING_SHARE[0] + (_STANDING_SHARE[1] - _STANDING_SHARE[0]) * (standing if style else 0.5),
         offsets,
-        dict(zip(("rotation", "list", "tilt"), factors.tolist(), strict=True)),
+        {"rotation": float(factors[0]), "list": float(factors[1])},
         _EXPRESSION_CV * walk.variability if walk.pattern != "normal" or style else 0.0,
         walk.seed,
     )
@@ -167,23 +179,22 @@ def _scaled(leg: LegChange, share: float, dials: FloatArray) -> LegChange:
 
 
 def _with_style(leg: LegChange, drawn: FloatArray) -> LegChange:
-    """A person's way of putting the feet, `drawn` (40,) standard normal: spreads of healthy adults' foot angles."""
+    """A leg with a person's way of putting the feet, `drawn` (40,) standard normal."""
     if not drawn.any():
         return leg
     foot = leg.foot
-    places = (0.0, 0.25, 0.5, 0.75, 1.0)
-    own = np.array([1.5, 3.0, 3.5, 3.5, 3.5]) * drawn[:5]
-    swing = swing_pitch_deg(foot, places_of := sorted({*places, *foot.swing_deg[0]}))
-    swing = swing + np.interp(places_of, places, own)
+    places = sorted({*_SWING_SD[0], *foot.swing_deg[0]})
+    own = np.array(_SWING_SD[1]) * drawn[:5]
+    swing = swing_pitch_deg(foot, places) + np.interp(places, _SWING_SD[0], own)
     return LegChange(
         FootChange(
-            push=foot.push + 0.06 * drawn[5],
-            lift=foot.lift + 0.12 * drawn[6],
-            swing_deg=(tuple(places_of), tuple(swing.tolist())),
+            push=foot.push + _PUSH_SD * drawn[5],
+            lift=foot.lift + _LIFT_SD * drawn[6],
+            swing_deg=(tuple(places), tuple(swing.tolist())),
             stance_deg=foot.stance_deg,
-            outward=foot.outward + 0.005 * drawn[7],
-            flat=foot.flat + 0.012 * drawn[8],
-            rise=foot.rise + 0.025 * drawn[9],
+            outward=foot.outward + _OUTWARD_SD * drawn[7],
+            flat=foot.flat + _FLAT_SD * drawn[8],
+            rise=foot.rise + _RISE_SD * drawn[9],
         ),
         leg.curves,
     )
