@@ -11,6 +11,17 @@ FloatArray = NDArray[np.float64]
 
 MIN_SEGMENTS = (("pelvis", "femur_r", "tibia_r"), ("pelvis", "femur_l", "tibia_l"))
 """One of these must be worn for a skeleton: a leg hanging from a known pelvis."""
+LAST_S = 5.0
+"""Time constant of the mean residuals: the last strides, s."""
+SETTLED_S = 4.0
+"""Mean residuals tell nothing before, s."""
+MISFIT = 1.2
+"""Mean residual of a sensor, in `fit_deg`, beyond which its calibration is called bad: on straps, good ones
+leave 5 to 9 degrees in a leg."""
+ASKEW_RAD = np.radians(12.0)
+"""Correction of a mounting beyond which the standing was not the neutral pose."""
+UNLIKE = 0.06
+"""Difference of the way's scale from 1 beyond which the model does not have the person's legs."""
 NOT_CALIBRATED = "Not calibrated yet: stand still for a few seconds."
 
 
@@ -36,6 +47,72 @@ def pose_quality(residuals_rad: FloatArray, ready: NDArray[np.bool_], heading: b
     rms = np.degrees(np.sqrt(np.nanmean(residuals_rad**2)))
     quality = ready.mean() / (1.0 + (rms / fit_deg) ** 2)
     return float(quality if heading else 0.5 * quality)
+
+
+class MeanResiduals:
+    """Root mean square residual of each of k sensors over the last strides."""
+
+    def __init__(self, k: int) -> None:
+        self._sum, self._weight = np.zeros(k), np.zeros(k)
+        self._seen_s = np.zeros(k)
+
+    def update(self, elapsed_s: float, residuals_rad: FloatArray) -> None:
+        """Take (k,) residuals of one frame, NaN where there is none, so long after the one before."""
+        seen = np.isfinite(residuals_rad)
+        share = np.where(seen, -np.expm1(-elapsed_s / LAST_S), 0.0)
+        self._sum += share * (np.where(seen, residuals_rad, 0.0) ** 2 - self._sum)
+        self._weight += share * (1.0 - self._weight)
+        self._seen_s += np.where(seen, elapsed_s, 0.0)
+
+    @property
+    def rms_rad(self) -> FloatArray:
+        """(k,) rad; NaN before some strides were seen."""
+        known = self._seen_s > SETTLED_S
+        return np.where(known, np.sqrt(self._sum / np.where(known, self._weight, 1.0)), np.nan)
+
+
+def findings(
+    sensors: Sequence[str], residuals_rad: FloatArray, mountings_rad: FloatArray, fit_deg: float, scale: float
+) -> tuple[str, ...]:
+    """Sentences on calibrations that do not fit, and on a model that does not.
+
+    Parameters
+    ----------
+    sensors
+        k segments.
+    residuals_rad
+        (k,) of the last strides, NaN where unknown.
+    mountings_rad
+        (k, 3) corrections of the mounting.
+    fit_deg
+        Residual at which quality is one half, deg.
+    scale
+        Way over the ground to that of the model's legs, 1 where unknown.
+    """
+    sentences = []
+    turned = np.linalg.norm(mountings_rad, axis=1)
+    for name, residual, askew in zip(sensors, residuals_rad, turned, strict=True):
+        if residual > np.radians(MISFIT * fit_deg):
+            sentences.append(
+                f"The sensor on {name} has been about {_fives(residual)}° off the model over the last strides: it "
+                "moved, sits on another segment, or was calibrated in another pose; stand straight and calibrate again."
+            )
+        elif askew > ASKEW_RAD:
+            sentences.append(
+                f"Walking shows {name} about {_fives(askew)}° from where the standing put it, which is corrected: the "
+                "person did not stand straight, or the sensor slipped; calibrate again to be sure."
+            )
+    if abs(scale - 1.0) > UNLIKE:
+        sentences.append(
+            f"Strides are about {100.0 * abs(scale - 1.0):.0f} % {'longer' if scale > 1.0 else 'shorter'} than the "
+            "model's legs make them: give the person's height, or fit the model to the person."
+        )
+    return tuple(sentences)
+
+
+def _fives(angle_rad: float) -> int:
+    """Degrees in steps of five: a sentence that changes all the time is not read."""
+    return 5 * round(float(np.degrees(angle_rad)) / 5.0)
 
 
 def explain(

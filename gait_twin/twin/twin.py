@@ -26,7 +26,7 @@ from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.plates import Plates
-from gait_twin.twin.quality import NOT_CALIBRATED, explain, lacking, pose_quality
+from gait_twin.twin.quality import NOT_CALIBRATED, MeanResiduals, explain, findings, lacking, pose_quality
 from gait_twin.twin.reconciliation import Reconciliation
 from gait_twin.twin.refinement import Refinement
 from gait_twin.twin.root import RootTracker
@@ -37,6 +37,10 @@ from gait_twin.twin.trunk import UprightTrunk
 FloatArray = NDArray[np.float64]
 
 NEEDED = SlotStatus.VALID | SlotStatus.ORIENTED | SlotStatus.CALIBRATED
+SURE_SCALE = 0.02
+"""Standard deviation of the way's scale below which it is spoken of."""
+LOOK_S = 0.5
+"""What walking finds is put into words so often, s."""
 GAP_S = 0.1
 """A longer step between frames is a gap: velocities and the place on the ground begin anew."""
 
@@ -159,6 +163,23 @@ class Twin:
         """Delay of the filter behind moments and ground reactions, s; NaN while not known."""
         return float("nan") if self._lacking else self._forces.moment_delay_s
 
+    @property
+    def residuals_deg(self) -> dict[str, float]:
+        """Root mean square residual of each sensor over the last strides, deg; NaN before."""
+        if self._lacking:
+            return dict.fromkeys(self.sensors, float("nan"))
+        return dict(zip(self.sensors, np.degrees(self._residuals.rms_rad).tolist(), strict=True))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Sentences on calibrations that the walking contradicts, and on legs of another length."""
+        if self._lacking:
+            return ()
+        refinement, strides = self._refinement, self._reconciliation
+        mountings = refinement.mountings_rad if refinement else np.zeros((len(self.sensors), 3))
+        scale = strides.scale if strides.scale_sd < SURE_SCALE else 1.0
+        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, scale)
+
     def reset(self) -> None:
         """Forget the past: the next frame starts at the origin of the world."""
         if self._lacking:
@@ -168,6 +189,8 @@ class Twin:
             self._refinement.reset()
         self._root.reset()
         self._reconciliation.reset()
+        self._residuals = MeanResiduals(len(self.sensors))
+        self._look_s, self._finding = -np.inf, ""
         self._time_s = float("nan")
         self._period_s = float("nan")
         self._foot_quats: FloatArray | None = None
@@ -276,6 +299,8 @@ class Twin:
             enough = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
             values = self._place_root(time_s, elapsed, solution.values, enough)
             residuals = solution.residuals_rad[: len(ready)]
+            if not gap:
+                self._residuals.update(elapsed, np.where(known, residuals, np.nan))
             quality = pose_quality(residuals, ready, heading, self.settings.fit_deg)
         forces = self._force(time_s, elapsed, values, solution, ready, quality, felt, gap)
         self._last = values
@@ -290,7 +315,7 @@ class Twin:
             residuals_rad=residuals,
             stance_side=self._root.stance,
             quality=quality,
-            message=self._message(ready, heading, solution),
+            message=self._message(time_s, ready, heading, solution),
             ground=forces.ground,
             moment_delay_s=self.moment_delay_s,
             powers=forces.powers,
@@ -378,11 +403,14 @@ class Twin:
         self.skeleton.set(values)
         return self.skeleton.origins([self._pelvis])[0]
 
-    def _message(self, ready: NDArray[np.bool_], heading: bool, solution: Solution | None) -> str:
+    def _message(self, time_s: float, ready: NDArray[np.bool_], heading: bool, solution: Solution | None) -> str:
         if solution is None:
             return NOT_CALIBRATED
         carried = [self.coordinates[i] for i in self._ik.free if not solution.measured[i]]
-        return explain(self.sensors, solution.residuals_rad, ready, heading, carried, self.settings.fit_deg)
+        if time_s >= self._look_s:
+            self._look_s, self._finding = time_s + LOOK_S, next(iter(self.findings), "")
+        now = explain(self.sensors, solution.residuals_rad, ready, heading, carried, self.settings.fit_deg)
+        return now or self._finding
 
     def _no_skeleton(self, time_s: float) -> TwinState:
         empty = np.empty(0)

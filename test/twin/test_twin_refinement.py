@@ -41,6 +41,12 @@ def walk() -> tuple[BodyFrames, np.ndarray]:
     return BodyFrames(SEGMENTS, time_s, zero, zero, quats, quats, status), poses
 
 
+@pytest.fixture(scope="module")
+def good(walk: tuple[BodyFrames, np.ndarray]) -> list[TwinState]:
+    """States of the perfect frames."""
+    return run(walk[0])
+
+
 def spoiled(frames: BodyFrames, drift_degps: np.ndarray, mounting_deg: np.ndarray) -> BodyFrames:
     """Frames whose headings drift and whose sensors sit askew: (k,) deg/s and (k, 3) deg."""
     turn = quat_about_z(np.radians(drift_degps) * frames.time_s[:, None])
@@ -75,15 +81,15 @@ def test_drift_of_every_heading_is_held(walk: tuple[BodyFrames, np.ndarray]) -> 
     assert errors[True][: len(HINGES)].max() < 1.0
 
 
-def test_a_shank_turned_on_its_leg_is_found(walk: tuple[BodyFrames, np.ndarray]) -> None:
+def test_a_shank_turned_on_its_leg_is_found(walk: tuple[BodyFrames, np.ndarray], good: list[TwinState]) -> None:
     """The shank's calibration is 12 deg off about its long axis: hinges tell, and the ankle is right again."""
     frames, _ = walk
     mounting = np.zeros((8, 3))
     mounting[SEGMENTS.index("tibia_r"), 1] = 12.0
-    good = angles(run(frames), HINGES)
+    right = angles(good, HINGES)
     last = slice(1000, 1600)
     errors = [
-        np.sqrt(np.mean((angles(run(spoiled(frames, np.zeros(8), mounting), refine=r), HINGES) - good)[last] ** 2))
+        np.sqrt(np.mean((angles(run(spoiled(frames, np.zeros(8), mounting), refine=r), HINGES) - right)[last] ** 2))
         for r in (False, True)
     ]
     assert errors[1] < 0.6 * errors[0]
@@ -100,15 +106,35 @@ def test_nothing_jumps(walk: tuple[BodyFrames, np.ndarray]) -> None:
     assert np.abs(np.diff(off, axis=0)).max() < 1.5
 
 
-def test_a_heading_lost_in_a_gap_is_found_again(walk: tuple[BodyFrames, np.ndarray]) -> None:
+def test_a_heading_lost_in_a_gap_is_found_again(walk: tuple[BodyFrames, np.ndarray], good: list[TwinState]) -> None:
     """A thigh's sensor comes back 15 deg turned; two strides later hip and knee are near again."""
     frames, _ = walk
-    good = angles(run(frames), ("hip_rotation_r", "knee_angle_r"))
+    right = angles(good, ("hip_rotation_r", "knee_angle_r"))
     thigh = SEGMENTS.index("femur_r")
     quats, status = frames.body_quat_wxyz.copy(), frames.status.copy()
     quats[800:, thigh] = quat_multiply(quat_about_z(np.radians(15.0)), quats[800:, thigh])
     status[780:800, thigh] = GOOD - int(SlotStatus.HEADING)
     bad = dataclasses.replace(frames, body_quat_wxyz=quats, status=status)
-    off = np.abs(angles(run(bad), ("hip_rotation_r", "knee_angle_r")) - good)
+    off = np.abs(angles(run(bad), ("hip_rotation_r", "knee_angle_r")) - right)
     assert off[801:804, 0].mean() > 6.0
     assert off[1200:1600].mean() < 2.5
+
+
+def test_a_bad_calibration_is_said_with_its_residual(
+    walk: tuple[BodyFrames, np.ndarray], good: list[TwinState]
+) -> None:
+    """Corrected where it can be, called bad where not; a good one is not spoken of."""
+    frames = walk[0][:1000]
+    assert not any(state.message for state in good[200:])
+    mounting = np.zeros((8, 3))
+    mounting[SEGMENTS.index("tibia_r"), 1] = 25.0
+    bad = spoiled(frames, np.zeros(8), mounting)
+    twin = Twin(build_default_model(1.75, 70.0), SEGMENTS, TwinSettings(refine=False))
+    states = twin.update(bad)
+    assert twin.residuals_deg["tibia_r"] == pytest.approx(15.0, abs=3.0)
+    assert twin.residuals_deg["femur_l"] < 3.0
+    assert states[-1].message.startswith("The sensor on tibia_r has been about 15°")
+    twin = Twin(build_default_model(1.75, 70.0), SEGMENTS)
+    twin.update(bad)
+    assert twin.residuals_deg["tibia_r"] < 4.0
+    assert [sentence[:20] for sentence in twin.findings] == ["Walking shows tibia_"]
