@@ -27,6 +27,8 @@ FIT_M = 0.08
 """Registered centres of pressure lie within this of the predicted ones (root mean square), or they are of
 another world: of a belt that moves, or of a walk that began elsewhere."""
 LOADED_N = 20.0
+LONGEST_GAP_S = 0.1
+"""Longest step between two rows of ground reactions within which they are taken to go on evenly."""
 
 
 def inverse_dynamics(
@@ -41,7 +43,7 @@ def inverse_dynamics(
     motion
         Coordinates over time, degrees (`in_degrees`) or rad, and m; those that are not in it keep their default.
     loads
-        External wrenches; instants that they do not cover are left out. None: without any.
+        External wrenches; instants that they do not cover, or that lie in a gap, are left out. None: without any.
     cutoff_hz
         Low-pass of the coordinates, Hz.
 
@@ -71,6 +73,8 @@ def inverse_dynamics(
     if loads is not None:
         # OpenSim's stamps are up to some microseconds beside the measurements
         inside = (time_s >= loads.time_s[0] - 1e-5) & (time_s <= loads.time_s[-1] + 1e-5)
+        after = np.clip(np.searchsorted(loads.time_s, time_s), 1, len(loads.time_s) - 1)
+        inside &= np.diff(loads.time_s)[after - 1] < LONGEST_GAP_S
         if not inside.any():
             raise InputError(
                 f"The motion ({time_s[0]:.2f} s to {time_s[-1]:.2f} s) and the ground reactions "
