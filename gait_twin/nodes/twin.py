@@ -207,7 +207,9 @@ class TwinNode(FrameNode):
             values[f"{sensor} residual"] = f"{residual:.2f} deg"
         if state.ground is not None:
             values["confidence of forces"] = f"{state.ground.confidence:.2f}"
-        return [sentence for sentence in (state.message, self._about_plates(state)) if sentence], values
+        found = self._twin.findings if self._twin else ()
+        sentences = dict.fromkeys((state.message, *found, self._about_plates(state)))
+        return [sentence for sentence in sentences if sentence], values
 
     def _about_plates(self, state: TwinState) -> str:
         twin = self._twin
