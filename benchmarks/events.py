@@ -45,7 +45,7 @@ from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.events.network import Weights
 from gait_twin.events.neural import NeuralDetector
 from gait_twin.events.training.idle import fidgeting, sitting
-from gait_twin.events.training.walks import frames_of, splits, virtual
+from gait_twin.events.training.walks import frames_of, patient, splits, virtual
 from gait_twin.recording import BodyFrames, EventKind, Side
 
 console = Console(width=180)
@@ -217,12 +217,14 @@ def idle(held: list[Trial], makers: dict[str, Make]) -> Results:
 
 
 def virtual_subjects(trial: Trial, makers: dict[str, Make]) -> Results:
-    first, last = splits()["virtual_test"]
-    walks = [virtual(seed) for seed in range(first, last + 1)]
-    made, result = table("Virtual subjects unseen in training (exact events), mounting at random"), {}
-    for who, make in makers.items():
+    made, result = table("Virtual subjects and patients unseen in training (exact events), mounting at random"), {}
+    walks = {}
+    for name, simulated, part in (("subjects", virtual, "virtual_test"), ("patients", patient, "patient_test")):
+        first, last = splits()[part]
+        walks[name] = [simulated(seed) for seed in range(first, last + 1)]
+    for (name, them), (who, make) in itertools.product(walks.items(), makers.items()):
         cases, delays = defaultdict(list), defaultdict(list)
-        for walk in walks:
+        for walk in them:
             events, _ = detect(make(trial), walk_frames(walk))
             for (side, kind), labels in walk.events.items():
                 cases[kind].append((labels, np.array([e.time_s for e in events if e.side is side and e.kind is kind])))
@@ -236,7 +238,7 @@ def virtual_subjects(trial: Trial, makers: dict[str, Make]) -> Results:
             }
             for kind in EventKind
         }
-        result[who] = add(made, who, row)
+        result[f"{name}, {who}"] = add(made, f"{name}, {who}", row)
     console.print(made)
     return result
 
