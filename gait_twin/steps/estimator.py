@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from gait_twin.recording import BodyFrames, EventKind, FootPose, GaitEvent, Side, SlotStatus, Step, Stride
+from gait_twin.steps.early import EarlyStrides
 from gait_twin.steps.foot import Flat, FootTracker
 from gait_twin.steps.pair import FeetPair
 from gait_twin.steps.settings import StepSettings
@@ -35,11 +36,16 @@ most 1.5 s after it)."""
 
 @dataclass(slots=True)
 class StepOutput:
-    """What became known with a block: strides, steps, and a pose for each valid sample of a foot."""
+    """What became known with a block: strides, steps, and a pose for each valid sample of a foot.
+
+    `early` holds strides as told with their heel strike, some half a second before they come out in `strides`: their
+    length is provisional, and the rest of them is not known yet.
+    """
 
     strides: list[Stride] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     poses: list[FootPose] = field(default_factory=list)
+    early: list[Stride] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -71,7 +77,9 @@ class StepEstimator:
         self._landed: dict[Side, _Landing] = {}
         self._placed: dict[Side, Flat] = {}
         self._usual: dict[Side, deque[float]] = {side: deque(maxlen=USUAL_STRIDES) for side in Side}
+        self._early = {side: EarlyStrides(self._settings) for side in Side}
         self._pair = FeetPair(self._settings)
+        self._known_s = -math.inf
         self._now_s = -math.inf
         self._leapt = False
 
@@ -93,6 +101,9 @@ class StepEstimator:
         if len(frames) and frames.time_s[0] <= self._now_s:
             self._leap(out)
         self._queue.extend(events)
+        for event in events:
+            if event.kind is EventKind.HEEL_STRIKE:
+                self._early[event.side].hear(event)
         if self._held is not None:
             frames, self._held = BodyFrames.joined([self._held, frames]), None
         if not self._feet:
@@ -102,6 +113,7 @@ class StepEstimator:
                 return out
             dt_s = float(frames.time_s[1] - frames.time_s[0])
             self._feet = {s: FootTracker(s, self._settings, dt_s) for s in Side if s.foot in frames.segments}
+        new: dict[Side, list[Flat]] = {}
         for side, foot in self._feet.items():
             column = frames.segments.index(side.foot)
             status = frames.status[:, column]
@@ -112,11 +124,15 @@ class StepEstimator:
             doubtful = (status & (SlotStatus.SATURATED | SlotStatus.BRIDGED)) != 0
             flats, poses = foot.update(frames.time_s, acc, gyr, doubtful)
             self._flats[side].extend(flats)
+            new[side] = flats
             out.poses += poses
         out.poses.sort(key=lambda pose: pose.time_s)
         if len(frames):
             self._now_s = float(frames.time_s[-1])
         self._work(out)
+        for side, foot in self._feet.items():
+            out.early += self._early[side].update(foot, new[side], self._now_s)
+        out.early.sort(key=lambda stride: stride.end_s)
         return out
 
     def flush(self) -> StepOutput:
@@ -138,7 +154,10 @@ class StepEstimator:
         self._past.clear()
         self._landed.clear()
         self._placed.clear()
+        for early in self._early.values():
+            early.restart()
         self._pair.restart()
+        self._known_s = -math.inf
         self._leapt = True
 
     def _work(self, out: StepOutput) -> None:
@@ -154,6 +173,9 @@ class StepEstimator:
             if flat is None and self._now_s < event.time_s + GIVE_UP_S:
                 return
             self._past.append(self._queue.popleft())
+            # In data time, whenever it arrives
+            known_s = event.time_s + GIVE_UP_S if flat is None else flat.known_s
+            self._known_s = max(self._known_s, known_s, event.time_s + max(event.delay_s, 0.0))
             stride_s = self._stride_s(event)
             if flat is not None and flat.time_s > event.time_s + FLAT_WITHIN * stride_s:
                 flat = self._missed(flat, event, stride_s)
@@ -193,7 +215,9 @@ class StepEstimator:
             if flat is not None and before.flat is not None and before.flat is not flat:
                 path = [f for f in self._flats[side] if before.flat.time_s <= f.time_s <= flat.time_s]
             shared = self._pair.shared(side)
-            out.strides.append(build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past), shared))
+            stride = build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past), shared)
+            out.strides.append(stride)
+            self._early[side].learn(self._known_s, stride)
         self._step(event, flat, out)
         if flat is not None:
             while self._flats[side] and self._flats[side][0].time_s < flat.time_s:

@@ -66,6 +66,8 @@ class Flat:
         Way since the previous foot-flat; None where the foot stood still or the trajectory began anew.
     chain
         Counts the trajectory's beginnings: positions of different chains do not compare.
+    known_s
+        Instant of the sample that made it known, s.
     """
 
     time_s: float
@@ -73,6 +75,7 @@ class Flat:
     rotation: FloatArray
     swing: Swing | None
     chain: int
+    known_s: float
 
 
 class FootTracker:
@@ -93,7 +96,7 @@ class FootTracker:
     """
 
     def __init__(self, side: Side, settings: StepSettings, dt_s: float) -> None:
-        self._side = side
+        self.side = self._side = side
         self._settings = settings
         self._dt_s = dt_s
         self._finder = FootFlatFinder(settings, dt_s)
@@ -149,6 +152,23 @@ class FootTracker:
             return []
         flat = self._close(found, self._last[0])
         return [flat] if flat is not None else []
+
+    def since_flat(self) -> Samples | None:
+        """Samples from the last foot-flat to now; `end` says nothing."""
+        if self._state is None or self._last is None:
+            return None
+        n = self._count - self._base
+        matrices = Rotation.from_quat(np.array(self._quats), scalar_first=True).as_matrix()
+        return Samples(
+            np.arange(1 - n, 1, dtype=np.float64) * self._dt_s + self._last[0],
+            self._samples[:, :3],
+            self._samples[:, 3:] - self._state.rate_bias,
+            matrices[0].T @ matrices,
+            self._flaws > 0,
+            not (self._flaws == LOST).any(),
+            self._state,
+            FlatReading(np.zeros(3), np.zeros(3), 0.0),
+        )
 
     def _run(
         self, time_s: FloatArray, samples: FloatArray, flaws: NDArray[np.int_]
@@ -305,7 +325,7 @@ class FootTracker:
         self._tilt_sd = math.sqrt(float(state.covariance[0, 0]))
         self._rebase(end, n, matrices, raw[:, :3])
         self._flat_s = flat_s
-        return Flat(flat_s, self._flat_position, state.rotation, swing, self._chain)
+        return Flat(flat_s, self._flat_position, state.rotation, swing, self._chain, now_s)
 
     def _first(self, rotation: FloatArray, reading: FlatReading) -> FlatState:
         """The trajectory begins: attitude from gravity, the rest as known of the sensor."""

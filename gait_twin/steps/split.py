@@ -47,22 +47,23 @@ def split(flat: Flat, strike_s: float, stride_s: float, settings: StepSettings) 
         return None
     half = max(1, round(FLAT_HALF_WIDTH_S / dt_s))
     around = [slice(row - half, row + half + 1) for row in rows]
-    motions = [float(np.sqrt((samples.rate[part] ** 2).sum(axis=1).mean())) for part in around]
+    motions = [float(np.sqrt((samples.rate[near] ** 2).sum(axis=1).mean())) for near in around]
     best = int(np.argmin(motions))
-    at, part = int(rows[best]), around[best]
-    reading = FlatReading(samples.force[part].mean(axis=0), samples.rate[part].mean(axis=0), motions[best])
-    before, state = smooth(replace(_part(samples, slice(0, at + 1)), end=reading), settings)
+    at, near = int(rows[best]), around[best]
+    reading = FlatReading(samples.force[near].mean(axis=0), samples.rate[near].mean(axis=0), motions[best])
+    before, state = smooth(replace(part(samples, slice(0, at + 1)), end=reading), settings)
     if before.surprise > settings.max_surprise:
         return None
     # The rotation was integrated with the bias that was known at the beginning
     start = replace(state, rate_bias=samples.start.rate_bias)
-    after, _ = smooth(replace(_part(samples, slice(at, None)), start=start), settings)
-    begin_m = flat.position_m - flat.swing.displacement_m
-    there = Flat(float(time_s[at]), begin_m + before.displacement_m, before.rotation[-1], before, flat.chain)
+    after, _ = smooth(replace(part(samples, slice(at, None)), start=start), settings)
+    place_m = flat.position_m - flat.swing.displacement_m + before.displacement_m
+    there = replace(flat, time_s=float(time_s[at]), position_m=place_m, rotation=before.rotation[-1], swing=before)
     return there, replace(flat, swing=after)
 
 
-def _part(samples: Samples, rows: slice) -> Samples:
+def part(samples: Samples, rows: slice) -> Samples:
+    """Return the samples of some rows; `start` and `end` are left as they are."""
     turned = samples.turned[rows]
     return replace(
         samples,
