@@ -1,16 +1,18 @@
-"""gait_twin, gaitmap and the plain baseline on the same recordings, each scored on the strides that it gives.
+"""gait_twin, gaitmap and the plain baseline on the same recordings and by the same scorer.
 
     python benchmarks/peers.py [--data DIR] [--json FILE] [--rate HZ]
 
 gaitmap (Küderle et al. 2024, IEEE OJEMB 5:163) is installed into a virtual environment of its own,
-build/peers, by this script; it is never imported here. It gets the same frames on an even grid, both as it comes
-("default") and with three settings changed by judgement, without a search ("tuned"), and is
-scored like the others. Its event scores fall short of what is known of it elsewhere: see docs/events_and_steps.md.
+build/peers, by this script; it is never imported here. It gets the same frames on an even grid, turned into its foot
+frame, both as it comes ("default") and tuned on the tuning subjects ("tuned": benchmarks/peer_gaitmap.py says how).
+Its event scores there still fall short of what was measured of it on like recordings elsewhere (heel strike / toe-off
+F1 at 50 ms: default 0.851 / 0.837, tuned 0.930 / 0.951): see docs/events_and_steps.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -22,10 +24,11 @@ from typing import Any
 
 import baseline
 import numpy as np
-from accuracy import captured_flats
+from accuracy import RUNNING_MPS, captured_flats
 from rich.console import Console
 from rich.table import Table
 from running import Run
+from scipy import signal
 from scoring import event_scores, spread
 
 from gait_twin.recording import Side
@@ -117,52 +120,93 @@ def events(runs: dict[str, Run], metas: dict[str, Any], plain: dict[str, Any], p
 
 
 def lengths(runs: dict[str, Run], tracks: dict[str, Any], plain: dict[str, Any], peer: dict[str, Any]) -> dict:
-    """Stride lengths against motion capture, of the strides that each method gives."""
-    errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+    """Stride lengths against motion capture: of the strides that each method gives, and of those that all give."""
+    errors: dict[tuple[str, str], dict[tuple[str, int], float]] = defaultdict(dict)
+    counts: dict[str, int] = defaultdict(int)
     for name, track in tracks.items():
         part = "tuning" if name < "2017-11-23" else "reporting"
-        calm = captured_flats(track.time_s, track.position_m)
+        stances = captured_stances(track.time_s, track.position_m)
         foot = f"{name}/{Side.RIGHT.value}"
-        # An instant of each foot-flat, and the way to the next
+        # An instant within each of the two stances, and the way between them
         given = {
             "gait_twin": [
-                (calm(s.start_s, 0.6 * s.stride_time_s), calm(s.end_s, 0.6 * s.stride_time_s), s.stride_length_m)
+                (s.start_s + STANCE_PART * s.stride_time_s, s.end_s + STANCE_PART * s.stride_time_s, s.stride_length_m)
                 for s in runs[name].strides
                 if s.valid
             ],
-            "baseline": [
-                (_at(track, a), _at(track, b), way)
-                for a, b, way in zip(
-                    plain[foot].flats_s[:-1], plain[foot].flats_s[1:], plain[foot].lengths_m, strict=True
-                )
-            ],
+            "baseline": list(
+                zip(plain[foot].flats_s[:-1], plain[foot].flats_s[1:], plain[foot].lengths_m, strict=True)
+            ),
         }
-        for variant in VARIANTS:
-            strides = peer[variant][foot]["strides"]
-            given[f"gaitmap {variant}"] = [(_at(track, a), _at(track, b), way) for a, b, way in strides]
+        given |= {f"gaitmap {variant}": peer[variant][foot]["strides"] for variant in VARIANTS}
+        for a, b in itertools.pairwise(stances):
+            counts[_group(part, a, b)] += 1
         for who, strides in given.items():
-            for first, last, way in strides:
-                if first is None or last is None:
-                    continue
-                true = float(np.hypot(*(last - first)[:2]))
-                if true > 0.3:
-                    errors[part, who].append(100.0 * (way - true))
-    table = Table(title="Stride length against motion capture (walks and runs of foot_vicon), cm", title_justify="left")
+            for first_s, last_s, way in strides:
+                found = _between(stances, first_s, last_s)
+                if found is not None:
+                    a, b = stances[found], stances[found + 1]
+                    true = float(np.hypot(*(b[2] - a[2])[:2]))
+                    errors[_group(part, a, b), who][name, found] = 100.0 * (way - true)
     keys = ("n", "mean", "sd", "median_abs", "worst")
-    for heading in ("part", "who", *keys):
-        table.add_column(heading)
-    result = {}
-    for (part, who), values in sorted(errors.items()):
-        scores = result[f"{part}.{who}"] = spread(values)
-        table.add_row(part, who, *(f"{scores[k]:.1f}" if k != "n" else str(scores[k]) for k in keys))
-    console.print(table)
+    result: dict[str, Any] = {"captured": counts}
+    for title, common in (("of the strides that each gives", False), ("of the strides that all give", True)):
+        table = Table(title=f"Stride length against motion capture (foot_vicon), cm, {title}", title_justify="left")
+        for heading in ("part", "captured", "who", *keys):
+            table.add_column(heading)
+        for group in sorted(set(counts) - {"left out"}):
+            methods = {who: values for (part, who), values in errors.items() if part == group}
+            all_give = set.intersection(*(set(values) for values in methods.values())) if methods else set()
+            for who, values in sorted(methods.items()):
+                kept = [error for stride, error in values.items() if not common or stride in all_give]
+                scores = spread(kept)
+                if scores["n"]:
+                    result[f"{group}.{who}" + (".common" if common else "")] = scores
+                    shown = (f"{scores[k]:.1f}" if k != "n" else str(scores[k]) for k in keys)
+                    table.add_row(group, str(counts[group]), who, *shown)
+        console.print(table)
     return result
 
 
-def _at(track: Any, time_s: float) -> np.ndarray | None:
-    """(3,) captured position, m: median of 0.1 s around an instant."""
-    a, b = np.searchsorted(track.time_s, [time_s - 0.05, time_s + 0.05])
-    return np.median(track.position_m[a:b], axis=0) if b > a else None
+STANCE_PART = 0.15
+"""This part of a stride after a heel strike, the foot stands."""
+Stance = tuple[float, float, np.ndarray]
+
+
+def captured_stances(time_s: np.ndarray, position: np.ndarray) -> list[Stance]:
+    """Stances as captured: beginning and end, s, and the position at the calmest instant, m.
+
+    Between two swings in which the foot went faster than 0.6 m/s for a tenth of a second.
+    """
+    rate = 1.0 / float(np.median(np.diff(time_s)))
+    calm = captured_flats(time_s, position)
+    smooth = signal.savgol_filter(signal.medfilt(position, (9, 1)), 2 * int(0.04 * rate) + 1, 2, axis=0)
+    speed = np.linalg.norm(np.gradient(smooth, 1.0 / rate, axis=0)[:, :2], axis=1)
+    moving = signal.medfilt((speed > 0.6).astype(float), 2 * int(0.05 * rate) + 1) > 0.5
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], moving, [True]]).astype(int)))
+    stances = []
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if end - begin < 0.05 * rate:
+            continue
+        first_s, last_s = float(time_s[begin]), float(time_s[end - 1])
+        place = calm(first_s - 0.05, last_s - first_s + 0.05)
+        stances.append((first_s, last_s, np.full(3, np.nan) if place is None else place))
+    return stances
+
+
+def _group(part: str, a: Stance, b: Stance) -> str:
+    true = float(np.hypot(*(b[2] - a[2])[:2]))
+    if not true > 0.3:  # no stride, or not captured
+        return "left out"
+    return f"{part}, runs" if true / max(0.5 * (b[0] + b[1] - a[0] - a[1]), 0.1) > RUNNING_MPS else part
+
+
+def _between(stances: list[Stance], first_s: float, last_s: float) -> int | None:
+    """Number of the stance that holds the first instant, if the next holds the last."""
+    for i, (a, b) in enumerate(itertools.pairwise(stances)):
+        if a[0] - 0.1 <= first_s <= a[1] + 0.1 and b[0] - 0.1 <= last_s <= b[1] + 0.1:
+            return i
+    return None
 
 
 def main() -> None:
