@@ -213,13 +213,15 @@ def mocap(
     files: dict[str, Table] = {}
     if trial.suffix.lower() == ".trc":
         markers = read_markers(trial)
-        kinematics = MarkerKinematics(skeleton, list(markers.names), read_marker_tasks(tasks) if tasks else None)
+        wanted = read_marker_tasks(tasks) if tasks else None
+        kinematics = MarkerKinematics(skeleton, list(markers.names), wanted)
+        used = [wanted is None or wanted.markers.get(name, 0.0) > 0.0 for name in markers.names]
         values, residuals = [], []
         with progress("Fitting markers") as update:
             for i, places in enumerate(markers.positions_m):
                 solution = kinematics.solve(places)
                 values.append(solution.values)
-                residuals.append(solution.residuals_m)
+                residuals.append(solution.residuals_m[used])
                 update((i + 1) / len(markers.time_s))
         shown = np.where(skeleton.rotational, np.degrees(values), values)
         motion = Table(markers.time_s, skeleton.coordinates, shown, in_degrees=True)
