@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gait_twin.cli.sensors import BodyArgument, Watch, driven
+from gait_twin.cli.driving import BodyArgument, Watch, driven
 from gait_twin.cli.show import number, out, say, table, wrote
 from gait_twin.errors import InputError
 

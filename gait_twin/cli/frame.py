@@ -15,10 +15,11 @@ from rich.text import Text
 
 import gait_twin
 from gait_twin.cli.calibrate import calibrate
+from gait_twin.cli.emulate import emulate
 from gait_twin.cli.model import mocap, scale
 from gait_twin.cli.orthopaedic import screen
 from gait_twin.cli.recordings import import_, info
-from gait_twin.cli.sensors import emulate, sensors_app
+from gait_twin.cli.sensors import sensors_app
 from gait_twin.cli.train import train_app
 from gait_twin.cli.up import up_app
 from gait_twin.cli.work import analyze, simulate

@@ -1,25 +1,19 @@
-"""``sensors scan`` and ``sensors check``, and ``emulate``: real devices and pretended ones."""
+"""``sensors scan``, ``check`` and ``align``: devices found, watched, and put on one clock."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gait_twin.cli.recordings import read
-from gait_twin.cli.show import LOST, busy, number, out, progress, say, table
+from gait_twin.cli.driving import BodyArgument, Watch, driven
+from gait_twin.cli.show import LOST, busy, number, out, say, table, wrote
 from gait_twin.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from gait_twin.sensing import Body, Driver, Reading, SensorState
+    from gait_twin.sensing import SensorState
 
 sensors_app = typer.Typer(
     name="sensors",
@@ -28,7 +22,8 @@ sensors_app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-BodyArgument = Annotated[Path, typer.Argument(metavar="BODY", help="body.yaml: which device is on which segment.")]
+KEEP_ALIGNING = 100_000
+"""Samples of each sensor that are kept to align them: a minute at 1600 Hz."""
 
 
 # ---- scan
@@ -42,23 +37,47 @@ def scan(
     udp_s: Annotated[
         float, typer.Option("--udp", min=0.0, max=60.0, help="Listen so long on the usual UDP ports, s; 0: not at all.")
     ] = 2.0,
+    probe: Annotated[
+        bool, typer.Option(help="Open serial ports and find which protocol answers, at which baud rate.")
+    ] = True,
+    ports: Annotated[
+        list[str] | None, typer.Option("--port", help="A further serial port to look at; may be repeated.")
+    ] = None,
 ) -> int:
     """List what is plugged in, near by, or sending, with what to write into body.yaml.
+
+    A serial port that cannot be told by its name is listened to for some seconds, at one baud rate after the other;
+    a silent one is asked the questions of the devices that wait for one.
 
     [bold]Examples[/bold]
 
       gait-twin sensors scan
 
-      gait-twin sensors scan --bluetooth 0
+      gait-twin sensors scan --bluetooth 0 --no-probe
+
+      gait-twin sensors scan --bluetooth 0 --udp 0 --port /dev/ttyS0
     """
-    from gait_twin.sensing.scanning import bluetooth_devices, serial_ports, udp_senders
+    from gait_twin.sensing.scanning import Found, bluetooth_devices, probe_serial, serial_ports, udp_senders
     from gait_twin.sensing.transports import TransportError
 
     made = table("Found", title="")
     made.add_column("what it is", overflow="fold")
     made.add_column("in body.yaml", overflow="fold")
-    rows = list(serial_ports())
-    notices = []
+    rows, notices = [], []
+    known = serial_ports() + [Found(port, "", f"device: {port}, protocol: any serial one") for port in ports or ()]
+    for row in known:
+        if not probe:
+            rows.append(row)
+            continue
+        try:
+            with busy(f"Listening to {row.where}"):
+                answer = probe_serial(row.where)
+        except TransportError as problem:
+            notices.append(str(problem))
+            rows.append(row)
+        else:
+            what = "; ".join(part for part in (row.what, answer.what) if part)
+            rows.append(Found(row.where, what, answer.entry or row.entry))
     if bluetooth_s:
         with busy("Searching over Bluetooth"):
             try:
@@ -81,58 +100,6 @@ def scan(
 
 
 # ---- check
-
-
-class Watch:
-    """What the driver hands on, kept for the last seconds of each segment."""
-
-    KEEP = 4000
-
-    def __init__(self) -> None:
-        from collections import deque
-
-        self.rows: dict[str, Any] = {}
-        self.said: list[str] = []
-        self._deque = deque
-
-    def take(self, reading: Reading) -> None:
-        """Keep a sample."""
-        sample = reading.sample
-        if sample.acc_mps2 is not None:
-            kept = self.rows.setdefault(reading.segment, self._deque(maxlen=self.KEEP))
-            gyr, quat = sample.gyr_radps or (math.nan,) * 3, sample.quat_wxyz or (math.nan,) * 4
-            kept.append((reading.steady_s, *sample.acc_mps2, *gyr, *quat))
-
-    def say(self, _level: object, text: str) -> None:
-        """Keep a sentence."""
-        self.said.append(text)
-
-    def recent(self, segment: str, seconds: float = 1.0) -> NDArray[np.float64]:
-        """(n, 11) time, specific force, angular rate and orientation of the last seconds."""
-        import numpy as np
-
-        rows = np.array(list(self.rows.get(segment, ())), dtype=float).reshape(-1, 11)
-        return rows[rows[:, 0] > rows[-1, 0] - seconds] if len(rows) else rows
-
-
-@contextmanager
-def driven(body: Body, watch: Watch) -> Iterator[Driver]:
-    """A driver of a body's devices, streaming."""
-    from gait_twin.sensing import Driver
-
-    if not body.devices:
-        raise InputError(
-            "This body.yaml has no sensor with a `protocol`; `gait-twin sensors scan` lists what there is."
-        )
-    driver = Driver(body.devices, watch.take, watch.say)
-    with busy("Opening the devices"):
-        driver.open()
-    driver.start()
-    try:
-        yield driver
-    finally:
-        driver.stop()
-        driver.close()
 
 
 @sensors_app.command()
@@ -209,88 +176,57 @@ def _check_table(states: list[SensorState], addresses: dict[str, str], faults: d
     return made
 
 
-# ---- emulate
+# ---- align
 
 
-def emulate(
+@sensors_app.command()
+def align(
     body_path: BodyArgument,
-    recording_path: Annotated[
-        Path | None,
-        typer.Option(
-            "--play", metavar="IN", help="Bag or device's export to play; without it a virtual subject walks."
-        ),
+    seconds: Annotated[float, typer.Option("--seconds", min=13.0, help="How long to move them, s.")] = 20.0,
+    reference: Annotated[
+        str | None, typer.Option(help="Segment whose latency stays; the first one where not given.")
     ] = None,
-    duration_s: Annotated[float, typer.Option("--duration", min=1.0, help="Length of the virtual walk, s.")] = 60.0,
-    drift_ppm: Annotated[float, typer.Option("--drift", help="By how much the devices' clocks run fast, ppm.")] = 0.0,
-    jitter_ms: Annotated[float, typer.Option("--jitter", min=0.0, help="Transport jitter, ms.")] = 0.0,
-    loss: Annotated[float, typer.Option("--loss", min=0.0, max=1.0, help="Share of frames lost.")] = 0.0,
-    corruption: Annotated[float, typer.Option("--corruption", min=0.0, max=1.0, help="Share damaged.")] = 0.0,
-    unplug: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SEGMENT:FROM,TO", help="Unplug a sensor from and to these times, s; may be repeated."),
-    ] = None,
-    speed: Annotated[float, typer.Option("--speed", min=0.01, help="Multiple of real time.")] = 1.0,
+    write: Annotated[bool, typer.Option(help="Write what was found into the body.yaml.")] = True,
 ) -> int:
-    """Pretend to be the devices of a body.yaml: for tests, and for people without hardware.
+    """Put the clocks of all sensors on each other, by a motion that they make together.
 
-    Serial devices appear as pseudo terminals under the names of the body.yaml (choose ones in a folder that you may
-    write to, such as /tmp/calcn_r), UDP devices send to this machine, TCP devices listen on their port.
+    Hold all sensors in one hand, or strap them to one box, and turn and tap it for some ten seconds. What one radio or
+    cable is slower than another becomes `latency_s` in the body.yaml, with its uncertainty `latency_sd_s`.
 
     [bold]Examples[/bold]
 
-      gait-twin emulate body.yaml
+      gait-twin sensors align body.yaml
 
-      gait-twin emulate body.yaml --play walk --drift 100 --jitter 15 --loss 0.01
-
-      gait-twin emulate body.yaml --unplug calcn_r:10,15
+      gait-twin sensors align body.yaml --seconds 30 --no-write
     """
-    from gait_twin.sensing import read_body
-    from gait_twin.sensing.players import outlet_for, play
-    from gait_twin.sensing.protocols import EmulatedSensor, EmulatorSettings
+    from gait_twin.sensing import latencies, read_body, write_latencies
 
     body = read_body(body_path)
-    if not body.devices:
-        raise InputError(f"{body_path} has no sensor with a `protocol`: there is nothing to pretend to be.")
-    unplugged = _unplugged(unplug or [], [device.segment for device in body.devices])
-    if recording_path is not None:
-        with busy(f"Reading {recording_path}"):
-            recording = read(recording_path)
-    else:
-        from gait_twin.simulation import SensorSettings, WalkSettings, simulate
-
-        segments = tuple(device.segment for device in body.devices)
-        with progress("Walking") as update:
-            recording = simulate(
-                WalkSettings(duration_s=duration_s), SensorSettings(segments=segments), progress=update
-            )
-    sensors = {}
-    for i, device in enumerate(body.devices):
-        settings = EmulatorSettings(
-            drift_ppm=drift_ppm, jitter_ms=jitter_ms, loss=loss, corruption=corruption, seed=i,
-            unplugged_s=unplugged.get(device.segment, ()),
-        )  # fmt: skip
-        sensor = EmulatedSensor(device.protocol.name, device.options, settings)
-        sensors[device.segment] = (sensor, outlet_for(device))
-    for device in body.devices:
-        out.print(f"{device.segment:10} {device.protocol.name} on {device.address}", soft_wrap=True)
-    with progress("Playing") as update:
-        sent = play(recording, sensors, speed=speed, progress=update)
-    out.print(f"{sent} frames sent")
+    segments = [device.segment for device in body.devices]
+    chosen = reference or next(iter(segments), "")
+    if len(segments) < 2 or chosen not in segments:
+        raise InputError(f"{body_path} needs at least two sensors with a `protocol`, {chosen or 'one'} among them.")
+    watch = Watch(KEEP_ALIGNING)
+    with driven(body, watch) as driver, busy("Turn all sensors together, in one hand"):
+        time.sleep(seconds)
+        states = {state.segment: state.problem for state in driver.states()}
+    streams = {}
+    for segment in segments:
+        rows = watch.recent(segment, seconds)
+        if len(rows) == 0 or math.isnan(rows[0, 4]):
+            why = states[segment] or "it has no gyroscope"
+            raise InputError(f"{segment} cannot be aligned: {why}.".replace("..", "."))
+        streams[segment] = (rows[:, 0], rows[:, 4:7])
+    found = latencies(streams, {device.segment: device.latency_s for device in body.devices}, chosen)
+    made = table("Segment", "latency (ms)", "± (ms)", "correlation", "drift (ppm)")
+    for segment, (latency_s, sd_s, one) in found.items():
+        shown = ("reference", "") if one is None else (number(one.correlation, 3), number(one.drift_ppm, 0))
+        made.add_row(segment, number(1e3 * latency_s, 2), number(1e3 * sd_s, 2), *shown)
+    out.print(made)
+    if write:
+        write_latencies(body_path, {segment: (value, sd) for segment, (value, sd, _) in found.items()})
+        wrote([body_path])
     return 0
 
 
-def _unplugged(given: list[str], segments: list[str]) -> dict[str, tuple[float, ...]]:
-    found: dict[str, tuple[float, ...]] = {}
-    for text in given:
-        segment, _, times = text.partition(":")
-        try:
-            begin_s, end_s = (float(part) for part in times.split(","))
-        except ValueError:
-            raise InputError(f"--unplug {text}: write SEGMENT:FROM,TO in seconds, such as calcn_r:10,15.") from None
-        if segment not in segments:
-            raise InputError(f"--unplug {text}: there is no device on {segment!r}; there are {', '.join(segments)}.")
-        found[segment] = (*found.get(segment, ()), begin_s, end_s)
-    return found
-
-
-__all__ = ["check", "emulate", "scan", "sensors_app"]
+__all__ = ["align", "check", "scan", "sensors_app"]

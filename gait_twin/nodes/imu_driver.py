@@ -6,6 +6,8 @@ Configuring opens the devices, activating streams. A device that is missing or g
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ from gait_twin.recording.messages import imu_frame
 from gait_twin.sensing import Device, Driver, DriverSettings, HostClock, Level, Reading, SensorState, read_body
 from gait_twin.settings import check, setting
 
+SWITCH_S = 0.0005
+"""The driver's thread waits no longer for the interpreter while the node's own thread writes diagnostics, s."""
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -84,6 +88,10 @@ class ImuDriverNode(LifecycleNodeMixin, GaitNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stream."""
         self._host = HostClock()
+        # what was made so far stays: the garbage collector need not look through it again, which takes milliseconds
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(SWITCH_S)
         if self._driver is not None:
             self._driver.start()
         return super().on_activate(state)

@@ -1,11 +1,11 @@
 """Physical layer: devices on any transport, one clock, and synchronised frames of calibrated segments."""
 
 from gait_twin.sensing.accelerometer import Accelerometer
-from gait_twin.sensing.alignment import Alignment, align
+from gait_twin.sensing.alignment import Alignment, align, latencies
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration
 from gait_twin.sensing.calibration_file import SavedCalibration, SavedSensor, read_calibration, write_calibration
 from gait_twin.sensing.clocks import ClockReport, ClockSettings, DeviceClock, HostClock
-from gait_twin.sensing.devices import Address, Body, Device, make_device, read_body
+from gait_twin.sensing.devices import Address, Body, Device, make_device, read_body, write_latencies
 from gait_twin.sensing.driver import Driver, DriverSettings, Level, SensorState
 from gait_twin.sensing.feed import FeedReport, Reading
 from gait_twin.sensing.guided import GuidedCalibration, Stage
@@ -40,9 +40,11 @@ __all__ = [
     "Stage",
     "StreamReport",
     "align",
+    "latencies",
     "make_device",
     "misplaced",
     "read_body",
     "read_calibration",
     "write_calibration",
+    "write_latencies",
 ]

@@ -8,6 +8,7 @@ the peak, by some 20 ms between foot and shank: `Alignment.as_one` tells the cas
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +132,53 @@ def align(
     return Alignment(
         best, float(np.hypot(sd, 0.0 if as_one else JOINT_SD_S)), drift * 1e6, middle, typical, as_one, len(rest)
     )
+
+
+def latencies(
+    streams: Mapping[str, tuple[FloatArray, FloatArray]],
+    before_s: Mapping[str, float],
+    reference: str,
+    *,
+    max_shift_s: float = 1.0,
+) -> dict[str, tuple[float, float, Alignment | None]]:
+    """Latencies that put the clocks of sensors that moved as one on each other.
+
+    Parameters
+    ----------
+    streams
+        For each sensor (n,) times, s, and (n, 3) angular rates, rad/s.
+    before_s
+        The latencies that its times were made with, s.
+    reference
+        Whose latency stays, unless another's would become negative: then all grow alike.
+    max_shift_s
+        As of `align`.
+
+    Returns
+    -------
+    By sensor: latency and one standard deviation, s, and the alignment to the reference (None for itself).
+
+    Raises
+    ------
+    InputError
+        Where sensors do not overlap, hardly moved, or did not move as one.
+    """
+    found: dict[str, tuple[float, float, Alignment | None]] = {reference: (before_s[reference], 0.0, None)}
+    for name, (time_s, gyr) in streams.items():
+        if name == reference:
+            continue
+        try:
+            one = align(*streams[reference], time_s, gyr, max_shift_s=max_shift_s)
+        except InputError as problem:
+            raise InputError(f"{name} and {reference}: {problem}") from None
+        if not one.as_one:
+            raise InputError(
+                f"{name} and {reference} did not move as one (correlation {one.correlation:.2f}); hold all sensors "
+                "together in one hand, or strap them to one box, and turn them for some ten seconds."
+            )
+        found[name] = (before_s[name] - one.shift_s, one.sd_s, one)
+    least_s = min(0.0, *(latency_s for latency_s, _, _ in found.values()))
+    return {name: (latency_s - least_s, sd_s, one) for name, (latency_s, sd_s, one) in found.items()}
 
 
 def _angular_speed(time_s: FloatArray, gyr: FloatArray, grid: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from enum import Enum
 from gait_twin.sensing.devices import make_link
 from gait_twin.sensing.feed import Feed
 from gait_twin.sensing.protocols import Command, Decoder, Transport
-from gait_twin.sensing.transports import TransportError
+from gait_twin.sensing.transports import Link, TransportError
 
 MANY = 64
 """More senders or sensors than this on one link are noise."""
@@ -81,7 +81,7 @@ class Channel:
                 self._resolve()
                 self._link.open()
                 if any(feed.active for feed in self.feeds):
-                    self._send(self._protocol.start(self._options))
+                    send(self._link, self._protocol.start(self._options))
             except TransportError as refused:
                 problem = str(refused)
                 self._link.close()
@@ -121,7 +121,7 @@ class Channel:
         """Let go of the link; the device is asked to stop streaming."""
         if self.state is State.OPEN and not self.busy:
             with contextlib.suppress(TransportError):
-                self._send(self._protocol.stop(self._options))
+                send(self._link, self._protocol.stop(self._options))
         self._closed = True
         self._link.close()
         self.state, self.fd = State.LOST, None
@@ -136,7 +136,7 @@ class Channel:
         def attempt() -> None:
             problem = ""
             try:
-                self._send(commands)
+                send(self._link, commands)
             except TransportError as refused:
                 problem = str(refused)
 
@@ -155,16 +155,6 @@ class Channel:
             for name in {feed.device.address.device for feed in self.feeds} - {""}:
                 with contextlib.suppress(OSError):
                     self._hosts[name] = socket.gethostbyname(name)
-
-    def _send(self, commands: tuple[Command, ...]) -> None:
-        for command in commands:
-            if command.byte_gap_s:
-                for byte in command.payload:
-                    self._link.write(bytes([byte]), command.characteristic)
-                    time.sleep(command.byte_gap_s)
-            else:
-                self._link.write(command.payload, command.characteristic)
-            time.sleep(command.pause_s)
 
     # ---- reading
 
@@ -231,3 +221,15 @@ class Channel:
         """Frames refused, and bytes that belong to none, of all senders."""
         stats = [decoder.stats for decoder in self._decoders.values()]
         return sum(s.checksum_errors + s.malformed for s in stats), sum(s.dropped_bytes for s in stats)
+
+
+def send(link: Link, commands: tuple[Command, ...]) -> None:
+    """Send commands with their pauses; raises `TransportError`."""
+    for command in commands:
+        if command.byte_gap_s:
+            for byte in command.payload:
+                link.write(bytes([byte]), command.characteristic)
+                time.sleep(command.byte_gap_s)
+        else:
+            link.write(command.payload, command.characteristic)
+        time.sleep(command.pause_s)

@@ -46,6 +46,7 @@ class SensorKeys(Keys):
     options: dict[str, Any] = Field(default_factory=dict)
     sensor: str = ""
     latency_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    latency_sd_s: Annotated[float, Field(ge=0, le=1)] = 0.0
     noise: NoiseKeys = NoiseKeys()
 
 
@@ -187,6 +188,32 @@ def read_body(path: Path | str) -> Body:
     return Body(subject, imus, mags, tuple(mounting), tuple(devices), tuple(up), calibration)
 
 
+def write_latencies(path: Path | str, found: Mapping[str, tuple[float, float]]) -> None:
+    """Put the latency (s) of segments' devices, and one standard deviation, into a body.yaml; all else stays.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or written, or has no such segment.
+    """
+    from ruamel.yaml import YAML
+
+    path, yaml = Path(path), YAML()
+    yaml.width = 200
+    read_body(path)  # says what is wrong with it
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    for segment, (latency_s, sd_s) in found.items():
+        if content["sensors"].get(segment) is None:
+            raise InputError(f"{path} has no device on {segment}.")
+        content["sensors"][segment]["latency_s"] = round(latency_s, 5)
+        content["sensors"][segment]["latency_sd_s"] = round(sd_s, 5)
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            yaml.dump(content, file)
+    except OSError as problem:
+        raise InputError(f"{path} cannot be written ({problem.strerror}).") from None
+
+
 def make_link(device: Device) -> Link:
     """Link to a device, not open yet."""
     address = device.address
@@ -294,7 +321,7 @@ def _checked(segment: str, entry: SensorKeys, refuse: Any) -> Device:
 
 
 def _refuse_device_keys(yaml: CheckedYaml, segment: str, entry: SensorKeys) -> None:
-    for key in ("transport", "device", "port", "baud_rate", "options", "sensor", "latency_s", "noise"):
+    for key in ("transport", "device", "port", "baud_rate", "options", "sensor", "latency_s", "latency_sd_s", "noise"):
         if key in entry.model_fields_set:
             raise InputError(
                 f"{yaml.where(('sensors', segment, key), key=True)}: {segment} has `{key}` but no `protocol`; name "

@@ -11,12 +11,13 @@ import time
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from gait_twin.errors import InputError
 from gait_twin.recording import Recording
 from gait_twin.sensing.devices import Device
-from gait_twin.sensing.protocols import EmulatedSensor, Transport, emulate
+from gait_twin.sensing.protocols import EmulatedSensor, Session, Transport, emulate
 
 
 class Outlet(ABC):
@@ -44,22 +45,27 @@ class Outlet(ABC):
 
 
 class PtyOutlet(Outlet):
-    """A pseudo terminal under a name of its own; what is written to it is thrown away.
+    """A pseudo terminal under a name of its own.
 
     Parameters
     ----------
     path
         Name to appear under: a link to the terminal.
+    session
+        Makes the device's side of the conversation, anew each time that it is switched on; without it, what is
+        written to the device is thrown away.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, session: Callable[[], Session] | None = None) -> None:
         self._path, self._master = path, -1
+        self._make_session, self._session = session, session() if session else None
         self.address = f"serial:{path}"
         if path.exists() and not path.is_symlink():
             raise InputError(f"{path} is there already; give the emulated device another name.")
 
     def plug(self) -> None:
         """Make a terminal and the link to it."""
+        self._session = self._make_session() if self._make_session else None
         self._master, slave = pty.openpty()
         tty.setraw(slave)
         os.set_blocking(self._master, False)
@@ -75,11 +81,15 @@ class PtyOutlet(Outlet):
             self._master = -1
 
     def send(self, data: bytes) -> None:
-        """Write; what nobody reads is lost, as on a cable."""
+        """Answer, and write; what nobody reads is lost, as on a cable."""
+        heard = b""
         with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._master, data)
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.read(self._master, 4096)
+            heard = os.read(self._master, 4096)
+        if self._session is not None:
+            data = self._session.take(heard) + self._session.stream(data)
+        if data:
+            with contextlib.suppress(BlockingIOError, OSError):
+                os.write(self._master, data)
 
 
 class UdpOutlet(Outlet):
@@ -200,7 +210,8 @@ def outlet_for(device: Device) -> Outlet:
     address = device.address
     match address.transport:
         case Transport.SERIAL:
-            return PtyOutlet(Path(address.device))
+            session, options = device.protocol.session, device.protocol.make_options(device.options)
+            return PtyOutlet(Path(address.device), partial(session, options) if session else None)
         case Transport.UDP:
             # a sender of this machine's own network can be had, another host's address cannot
             source = address.device if address.device.startswith("127.") else ""

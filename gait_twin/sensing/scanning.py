@@ -6,8 +6,9 @@ import selectors
 import time
 from typing import NamedTuple
 
-from gait_twin.sensing.protocols import PROTOCOLS, Protocol
-from gait_twin.sensing.transports import TransportError, UdpLink
+from gait_twin.sensing.channel import send
+from gait_twin.sensing.protocols import PROTOCOLS, Command, Protocol, Transport
+from gait_twin.sensing.transports import SerialLink, TransportError, UdpLink
 
 USB_NAMES = {
     0x2639: "xsens_mti",  # Xsens
@@ -20,6 +21,14 @@ USB_NAMES = {
     0x16C0: "lines (Teensy)",
 }
 """Makers of USB devices by vendor id, and the protocols that are likely behind them."""
+
+
+BAUD_RATES = (115200, 9600, 921600, 230400, 460800, 57600, 38400, 19200)
+"""Tried in this order after each other where a port is listened to, baud."""
+LISTEN_S, ASK_S = 0.8, 0.4
+"""So long is listened at each rate (devices of 10 Hz give enough), and waited for answers, s."""
+ENOUGH, FEW_LOST = 4, 0.3
+"""A protocol is spoken when so many samples came, and less than this share of the bytes belonged to none."""
 
 
 class Found(NamedTuple):
@@ -52,6 +61,70 @@ def serial_ports() -> list[Found]:
         what = " ".join(part for part in (port.manufacturer, port.product, port.serial_number) if part)
         found.append(Found(port.device, what or port.description, f"device: {port.device}, protocol: {likely}"))
     return found
+
+
+def probe_serial(path: str) -> Found:
+    """Find which protocol answers on a serial port, at which baud rate.
+
+    Listens at the usual rates first. Only where nothing comes, the devices that wait for a question are asked theirs.
+
+    Raises
+    ------
+    TransportError
+        When the port cannot be opened.
+    """
+    speakers = [p for p in PROTOCOLS.values() if Transport.SERIAL in p.transports]
+    heard = 0
+    for baud_rate in BAUD_RATES:
+        data = _exchange(path, baud_rate, (), LISTEN_S)
+        heard += sum(map(len, data))
+        if protocol := _spoken(speakers, data):
+            return _answers(path, protocol, baud_rate)
+    for protocol in speakers if not heard else ():
+        options = protocol.make_options()
+        questions = protocol.start(options)
+        if protocol.poll is not None:
+            questions += (protocol.poll(options)._replace(pause_s=ASK_S / ENOUGH),) * (2 * ENOUGH)
+        if questions and _spoken([protocol], _exchange(path, protocol.baud_rate, questions, ASK_S)):
+            return _answers(path, protocol, protocol.baud_rate)
+    return Found(path, f"{heard} bytes that no protocol understands" if heard else "silent", "")
+
+
+def _answers(path: str, protocol: Protocol, baud_rate: int) -> Found:
+    rate = f", baud_rate: {baud_rate}" if baud_rate != protocol.baud_rate else ""
+    return Found(path, f"{protocol.title} at {baud_rate} baud", f"device: {path}, protocol: {protocol.name}{rate}")
+
+
+def _exchange(path: str, baud_rate: int, questions: tuple[Command, ...], seconds: float) -> list[bytes]:
+    """What comes from a port after some questions, and for some time more."""
+    link = SerialLink(path, baud_rate)
+    link.open()
+    pieces: list[bytes] = []
+    try:
+        for question in questions:
+            send(link, (question,))
+            pieces += [chunk.data for chunk in link.read()]
+        end_s = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(link.fileno() or 0, selectors.EVENT_READ)
+            while (left_s := end_s - time.monotonic()) > 0.0:
+                if selector.select(left_s):
+                    pieces += [chunk.data for chunk in link.read()]
+    finally:
+        link.close()
+    return pieces
+
+
+def _spoken(protocols: list[Protocol], data: list[bytes]) -> Protocol | None:
+    """The protocol of some bytes: that which understands most of them, with a checksum if there are two."""
+    best: tuple[float, bool, Protocol] | None = None
+    for protocol in protocols:
+        decoder = protocol.make_decoder()
+        samples = sum(len(decoder.feed(piece)) for piece in data)
+        lost = decoder.stats.dropped_bytes / max(1, decoder.stats.received_bytes)
+        if samples >= ENOUGH and lost < FEW_LOST and (best is None or (1.0 - lost, protocol.checksum) > best[:2]):
+            best = (1.0 - lost, protocol.checksum, protocol)
+    return best[2] if best else None
 
 
 def bluetooth_devices(seconds: float) -> list[Found]:

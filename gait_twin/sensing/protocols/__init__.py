@@ -9,6 +9,7 @@ from gait_twin.sensing.protocols.base import (
     Protocol,
     Sample,
     SampleFlag,
+    Session,
     Transport,
 )
 from gait_twin.sensing.protocols.emulator import (
@@ -36,6 +37,7 @@ __all__ = [
     "Protocol",
     "Sample",
     "SampleFlag",
+    "Session",
     "SyncDecoder",
     "Transport",
     "Unwrapper",

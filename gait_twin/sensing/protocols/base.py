@@ -130,6 +130,18 @@ class Encoder(ABC):
         """Bytes of one instant; channels that are None or that the protocol cannot carry are left out."""
 
 
+class Session(ABC):
+    """A device that listens before, or while, it talks: its side of the conversation, for its emulator."""
+
+    @abstractmethod
+    def take(self, data: bytes) -> bytes:
+        """Hear what the host sent, in whatever pieces; gives the answer."""
+
+    @abstractmethod
+    def stream(self, frame: bytes) -> bytes:
+        """What is sent by itself now that this frame of measurements is ready."""
+
+
 class Transport(StrEnum):
     """How the bytes of a device travel."""
 
@@ -221,6 +233,8 @@ class Protocol:
         Command that asks for one sample, for devices that do not stream; None elsewhere.
     polling_rate_hz
         How often to poll, from an options object; 0 for devices that stream.
+    session
+        Makes the emulator's side of the conversation from an options object; None where the device only talks.
     baud_rate
         Default of the serial line, baud; 0 where it does not matter (USB) or there is none.
     udp_port, tcp_port
@@ -244,6 +258,7 @@ class Protocol:
     stop: Callable[[Any], tuple[Command, ...]] = _no_commands
     poll: Callable[[Any], Command] | None = None
     polling_rate_hz: Callable[[Any], float] = lambda _options: 0.0
+    session: Callable[[Any], Session] | None = None
     baud_rate: int = 0
     udp_port: int = 0
     tcp_port: int = 0

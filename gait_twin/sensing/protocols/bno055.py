@@ -15,14 +15,14 @@ import re
 from dataclasses import dataclass
 from struct import Struct, pack
 
-from gait_twin.sensing.protocols.base import Command, Encoder, Quaternion, Sample
+from gait_twin.sensing.protocols.base import Command, Encoder, Quaternion, Sample, Session
 from gait_twin.sensing.protocols.framing import MORE, NO_FRAME, SyncDecoder
 from gait_twin.sensing.protocols.units import DEG, int16, plausible
 from gait_twin.settings import check, setting
 
 _MODES = {"ndof": 0x0C, "imu": 0x08, "amg": 0x07}
 """Operating modes: fusion with and without the magnetometer; accelerometer, magnetometer, gyroscope alone."""
-_FIRST = 0x08
+_FIRST, _OPERATING_MODE = 0x08, 0x3D
 _ACC_LSB, _MAG_LSB, _GYR_LSB, _QUAT_LSB = 0.01, 1 / 16, DEG / 16, 2.0**-14
 _RAW, _FUSED = Struct("<9h"), Struct("<9h6x4h")
 """Registers 0x08 to 0x19: acc, mag, gyr; to 0x27: Euler angles (not used) and quaternion as well."""
@@ -105,9 +105,49 @@ class Bno055Encoder(Encoder):
         return bytes((0xBB, len(data))) + data
 
 
+class Bno055Session(Session):
+    """The chip on its UART: registers are written and read; without a mode there is nothing to read."""
+
+    def __init__(self, _options: Bno055Options | None = None) -> None:
+        self._heard = b""
+        self._mode = 0
+        self._answer = b""
+
+    def take(self, data: bytes) -> bytes:
+        """Acknowledge writes, answer reads."""
+        self._heard += data
+        out = b""
+        while (begin := self._heard.find(b"\xaa")) >= 0:
+            heard = self._heard = self._heard[begin:]
+            if len(heard) < 4:
+                break
+            register, length = heard[2], heard[3]
+            if heard[1] == 0x00:  # write
+                if len(heard) < 4 + length:
+                    break
+                if register == _OPERATING_MODE:
+                    self._mode = heard[4]
+                out += b"\xee\x01"
+                self._heard = heard[4 + length :]
+                continue
+            self._heard = heard[4:]
+            ready = self._mode and register == _FIRST and self._answer[1:2] == bytes([length])
+            out += self._answer if ready else b"\xbb" + bytes([length]) + bytes(length)
+        return out
+
+    def stream(self, frame: bytes) -> bytes:
+        """Keep the measurement for the next question."""
+        self._answer = frame
+        return b""
+
+
 def start(options: Bno055Options) -> tuple[Command, ...]:
     """Config mode, SI units (UNIT_SEL 0), operating mode; waits as in table 3-6."""
-    return (_write(0x3D, 0x00, 0.03), _write(0x3B, 0x00, 0.01), _write(0x3D, _MODES[options.mode], 0.03))
+    return (
+        _write(_OPERATING_MODE, 0x00, 0.03),
+        _write(0x3B, 0x00, 0.01),
+        _write(_OPERATING_MODE, _MODES[options.mode], 0.03),
+    )
 
 
 def poll(options: Bno055Options) -> Command:

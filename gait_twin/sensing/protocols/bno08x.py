@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from struct import Struct, pack
 
-from gait_twin.sensing.protocols.base import Command, Encoder, NoOptions, Quaternion, Sample, Vector
+from gait_twin.sensing.protocols.base import Command, Encoder, NoOptions, Quaternion, Sample, Session, Vector
 from gait_twin.sensing.protocols.framing import MORE, NO_FRAME, DelimitedDecoder, SyncDecoder, Unwrapper
 from gait_twin.sensing.protocols.units import DEG, G_MPS2, angles_zyx, int16, plausible, quaternion_zyx
 from gait_twin.settings import check, setting
@@ -78,11 +78,13 @@ class RvcEncoder(Encoder):
 
 _ACC, _GYR, _MAG, _ROTATION, _GAME_ROTATION = 0x01, 0x02, 0x03, 0x05, 0x08
 _BASE, _REBASE = 0xFB, 0xFA
+_CONTROL, _SET_FEATURE, _FEATURE_RESPONSE = 2, 0xFD, 0xFC
 _LENGTHS = {
     _BASE: 5, _REBASE: 5, _ACC: 10, _GYR: 10, _MAG: 10, 0x04: 10, _ROTATION: 14, 0x06: 10, 0x07: 16,
     _GAME_ROTATION: 12, 0x09: 14, 0x0F: 16, 0x14: 16, 0x15: 16, 0x16: 16, 0x28: 14, 0x29: 12,
 }  # fmt: skip
 """Length of each report that can come on the input channels, bytes."""
+_FEATURE_CARGO = Struct("<BBBHIII")
 _SHORTS3, _SHORTS4, _DELTA = Struct("<3h"), Struct("<4h"), Struct("<i")
 _TICK_S = 1e-4
 _ACC_LSB, _GYR_LSB, _MAG_LSB, _QUAT_LSB = 2.0**-8, 2.0**-9, 2.0**-4, 2.0**-14
@@ -222,6 +224,34 @@ class ShtpEncoder(Encoder):
         return frame
 
 
+class ShtpSession(Session):
+    """The chip on UART-SHTP: after its reset it tells of itself, and reports what a Set Feature asked for."""
+
+    def __init__(self, _options: ShtpOptions | None = None) -> None:
+        self._heard = b""
+        self._reported: set[int] = set()
+        self._told = False
+
+    def take(self, data: bytes) -> bytes:
+        """Confirm each feature that is set."""
+        *messages, self._heard = (self._heard + data).split(b"\x7e")
+        out = b""
+        for message in messages:
+            frame = _unescape(message) or b""
+            if len(frame) < 14 or frame[0] != 1 or frame[3] != _CONTROL or frame[5] != _SET_FEATURE:
+                continue
+            report, interval_us = frame[6], int.from_bytes(frame[10:14], "little")
+            (self._reported.add if interval_us else self._reported.discard)(report)
+            out += shtp_frame(_CONTROL, 0, bytes((_FEATURE_RESPONSE,)) + frame[6:22])
+        return out
+
+    def stream(self, frame: bytes) -> bytes:
+        """Send reports that were asked for; first of all, what the chip is, and that it was reset."""
+        begin = b"" if self._told else shtp_frame(0, 0, b"\x00" + bytes(10)) + shtp_frame(1, 0, b"\x01")
+        self._told = True
+        return begin + (frame if self._reported else b"")
+
+
 def shtp_frame(channel: int, sequence: int, cargo: bytes) -> bytes:
     """A cargo with header, escapes and flags."""
     body = b"\x01" + pack("<HBB", len(cargo) + 4, channel, sequence & 0xFF) + cargo
@@ -245,14 +275,12 @@ def stop(_options: ShtpOptions) -> tuple[Command, ...]:
 
 
 def _features(wanted: list[tuple[int, int]]) -> tuple[Command, ...]:
-    return tuple(
-        Command(
-            shtp_frame(2, i, pack("<BBBHIII", 0xFD, report, 0, 0, 1_000_000 // rate if rate else 0, 0, 0)),
-            pause_s=0.02,
-            byte_gap_s=1.5e-4,
-        )
-        for i, (report, rate) in enumerate(wanted)
-    )
+    commands = []
+    for i, (report, rate_hz) in enumerate(wanted):
+        interval_us = 1_000_000 // rate_hz if rate_hz else 0
+        cargo = _FEATURE_CARGO.pack(_SET_FEATURE, report, 0, 0, interval_us, 0, 0)
+        commands.append(Command(shtp_frame(_CONTROL, i, cargo), pause_s=0.02, byte_gap_s=1.5e-4))
+    return tuple(commands)
 
 
 def _unescape(message: bytes) -> bytes | None:
