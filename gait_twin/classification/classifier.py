@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.classification.cycles import Cycle, CycleCutter
-from gait_twin.classification.network import SETS, Model, between, known_channels, softmax, stacked, worn
+from gait_twin.classification.network import SETS, Model, between, known_channels, stacked, worn
 from gait_twin.classification.settings import ClassifierSettings
 from gait_twin.recording import SEGMENTS, BodyFrames, GaitClass, Side, Stride, TwinState
 
@@ -27,8 +27,8 @@ class Judged:
         Of the cycle.
     logits
         (o,) with near read as left, far as right.
-    distance, limits
-        Distance to the training data; its thresholds for one cycle and for the mean of many. NaN where not known.
+    limits
+        Odds of none of the classes that are too high, for one cycle and for the mean of many.
     """
 
     side: Side
@@ -36,7 +36,6 @@ class Judged:
     end_s: float
     segments: tuple[str, ...]
     logits: FloatArray
-    distance: float
     limits: tuple[float, float]
 
 
@@ -64,37 +63,33 @@ def judge(model: Model, cycles: Sequence[Cycle]) -> list[Judged]:
     if not cycles:
         return []
     curves, numbers = stacked(cycles)
-    logits, embedding = model.answer(curves, numbers)
-    logits = model.of_sides(logits, [c.side for c in cycles])
+    logits = model.of_sides(model.answer(curves, numbers), [c.side for c in cycles])
     sets = worn(known_channels(curves))
-    judged = []
-    for i, cycle in enumerate(cycles):
-        novelty = model.novelty.get(SETS[sets[i]])
-        distance, limits = float("nan"), (float("nan"), float("nan"))
-        if novelty is not None:
-            distance = float(novelty.distance(embedding[i : i + 1])[0])
-            limits = (novelty.cycle, novelty.walk)
-        judged.append(Judged(cycle.side, cycle.start_s, cycle.end_s, cycle.segments, logits[i], distance, limits))
-    return judged
+    return [
+        Judged(c.side, c.start_s, c.end_s, c.segments, logits[i], model.novelty[SETS[sets[i]]])
+        for i, c in enumerate(cycles)
+    ]
 
 
 def together(model: Model, judged: Sequence[Judged]) -> GaitClass:
     """Class of a walk from what its cycles say, at least one: mean logarithmic odds, calibrated for their number."""
     n = len(judged)
     logits = np.mean([one.logits for one in judged], axis=0)
-    shares = softmax(logits / model.temperature(n))
+    shares = model.probabilities(logits, n)
+    known = model.outputs[:-1]
     probabilities = np.zeros(len(model.labels))
-    for output, share in zip(model.outputs, shares, strict=True):
+    for output, share in zip(known, shares, strict=True):
         probabilities[output.label] += share
     best = int(np.argmax(probabilities))
-    sided = {o.leg: s for o, s in zip(model.outputs, shares, strict=True) if o.label == best and o.leg}
+    sided = {o.leg: s for o, s in zip(known, shares, strict=True) if o.label == best and o.leg}
     side, side_probability = None, float("nan")
     if sided:
         left = sided.get("near", 0.0) >= sided.get("far", 0.0)
         side = Side.LEFT if left else Side.RIGHT
         side_probability = float(max(sided.values()) / max(probabilities[best], 1e-300))
+    odds = float(np.mean([model.odds_of_none(one.logits[None])[0] for one in judged]))
     cycle, walk = np.mean([one.limits for one in judged], axis=0)
-    novelty = float(np.mean([one.distance for one in judged]) / between(float(cycle), float(walk), n))
+    novelty = float(np.exp(np.clip(odds - between(float(cycle), float(walk), n), -20.0, 20.0)))
     counts = Counter(segment for one in judged for segment in one.segments)
     return GaitClass(
         time_s=max(one.end_s for one in judged),

@@ -93,7 +93,8 @@ def explain(model: Model, cycles: Sequence[Cycle], label: str, side: Side | None
 
         def margin(x: torch.Tensor, y: torch.Tensor, known: torch.Tensor, network: Network = network) -> torch.Tensor:
             logits = network(x, y, known)
-            return logits[:, target] - (logits.sum(1) - logits[:, target]) / (logits.shape[1] - 1)
+            named = logits[:, :-1]
+            return named[:, target] - (named.sum(1) - named[:, target]) / (named.shape[1] - 1)
 
         of_x, of_y = IntegratedGradients(margin).attribute(
             (x, y), start, additional_forward_args=(known,), n_steps=STEPS_OF_PATH

@@ -1,7 +1,8 @@
 """The cycle network: what it is made of, its file, and its answers without a framework.
 
 Three convolutions around the (closed) gait cycle, halving it each time; what is left of it, the stride's numbers, and
-what was known at all go through one hidden layer, the embedding, to one logit for each class and affected side.
+what was known at all go through one hidden layer to one logit for each class and affected side, and one
+for "none of these".
 Several members, trained from different starts, are averaged. Training (`gait_twin.classification.training`) needs
 torch; this does not.
 """
@@ -26,7 +27,7 @@ from gait_twin.recording import Side
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 STEPS = POINTS - 1
 """A cycle is closed: its last point is the next one's first."""
 KERNELS = (7, 5, 5)
@@ -35,7 +36,7 @@ WIDTHS = (32, 48, 32)
 LENGTHS = (50, 25, 13)
 SIDE_WIDTH = 48
 """Of the layer that takes the numbers and the masks."""
-EMBEDDING = 64
+HIDDEN = 64
 PARAMETERS = (
     *(f"{kind}{i}" for i in range(3) for kind in ("kernel", "bias")),
     "mask",
@@ -82,32 +83,8 @@ class Output:
     leg: str
 
 
-@dataclass(frozen=True)
-class Novelty:
-    """Where cycles of the training data lie in the embedding, for one of `SETS`.
-
-    Attributes
-    ----------
-    means, whiten
-        (o, e) mean of each output's cycles, and (e, e) that turns differences into units of the common spread.
-    cycle, walk
-        Distance beyond which one cycle, and the mean of many, of the known classes in twenty lies.
-    """
-
-    means: FloatArray
-    whiten: FloatArray
-    cycle: float
-    walk: float
-
-    def distance(self, embedding: FloatArray) -> FloatArray:
-        """(n,) distance of (n, e) embeddings to the nearest mean (Lee et al. 2018, NeurIPS)."""
-        at, means = embedding @ self.whiten, self.means @ self.whiten
-        squared = (at**2).sum(axis=1)[:, None] - 2.0 * at @ means.T + (means**2).sum(axis=1)
-        return np.sqrt(np.maximum(squared.min(axis=1), 0.0))
-
-    def threshold(self, cycles: int) -> float:
-        """Of the mean distance of some cycles."""
-        return between(self.cycle, self.walk, cycles)
+NONE = Output(-1, "")
+"""Of the logit of none of the known classes, always the last."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +108,8 @@ class Model:
     temperatures
         That logits of one cycle, and means of many cycles' logits, are divided by.
     novelty
-        For each of `SETS` that was trained.
+        For each of `SETS`: odds (logarithmic) of none of the classes that one cycle, and the mean of many, of the known
+        classes in twenty passes.
     notes
         Where it comes from: data, settings, scores; plain types.
     """
@@ -146,7 +124,7 @@ class Model:
     number_sd: Float32Array
     usual: Float32Array | None = None
     temperatures: tuple[float, float] = (1.0, 1.0)
-    novelty: dict[str, Novelty] = field(default_factory=dict)
+    novelty: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def inputs(self, curves: Float32Array, numbers: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
@@ -160,25 +138,26 @@ class Model:
         x = np.asarray(np.clip(x, -8.0, 8.0), np.float32)
         return x, y, known.astype(np.float32)
 
-    def answer(self, curves: Float32Array, numbers: Float32Array) -> tuple[FloatArray, FloatArray]:
-        """Logits and embeddings of cycles.
+    def answer(self, curves: Float32Array, numbers: Float32Array) -> FloatArray:
+        """(n, outputs) logits, the mean of the members', of cycles.
 
         Parameters
         ----------
         curves, numbers
             (n, 101, c) and (n, s), as in `Cycle`; NaN where not known.
-
-        Returns
-        -------
-        logits
-            (n, len(outputs)) mean of the members' logarithmic odds.
-        embedding
-            (n, e) of all members side by side.
         """
         x, y, known = self.inputs(curves, numbers)
-        found = [_forward(member, x, y, known) for member in self.members]
-        logits = np.mean([logit for logit, _ in found], axis=0)
-        return logits.astype(float), np.concatenate([hidden for _, hidden in found], axis=1).astype(float)
+        return np.mean([_forward(member, x, y, known) for member in self.members], axis=0, dtype=float)
+
+    @staticmethod
+    def odds_of_none(logits: FloatArray) -> FloatArray:
+        """(n,) logarithmic odds of none of the classes, of (n, outputs) logits."""
+        top = logits[:, :-1].max(axis=1)
+        return np.asarray(logits[:, -1] - top - np.log(np.exp(logits[:, :-1] - top[:, None]).sum(axis=1)))
+
+    def probabilities(self, logits: FloatArray, cycles: int) -> FloatArray:
+        """(outputs - 1,) of each class and side, from the mean logits of so many cycles, if it is one of them."""
+        return softmax(logits[:-1] / between(*self.temperatures, cycles))
 
     def of_sides(self, logits: FloatArray, sides: Sequence[Side]) -> FloatArray:
         """(n, o) logits of cycles as those of left and right: near is left in a cycle of the left leg.
@@ -189,17 +168,11 @@ class Model:
         right = np.array([side is Side.RIGHT for side in sides], bool).reshape(-1, 1)
         return np.where(right, logits[:, swapped], logits)
 
-    def temperature(self, cycles: int) -> float:
-        """For the mean logits of so many cycles."""
-        return between(*self.temperatures, cycles)
-
     def save(self, path: Path) -> None:
         """Write as one .npz file."""
         arrays: dict[str, Any] = {
             f"{k}.{name}": a for k, member in enumerate(self.members) for name, a in member.items()
         }
-        for kind, one in self.novelty.items():
-            arrays |= {f"novelty.{kind}.means": one.means, f"novelty.{kind}.whiten": one.whiten}
         about = {
             "format": FORMAT,
             "name": self.name,
@@ -209,7 +182,7 @@ class Model:
             "channels": [c.name for c in CHANNELS],
             "numbers": NUMBERS,
             "temperatures": self.temperatures,
-            "novelty": {kind: [one.cycle, one.walk] for kind, one in self.novelty.items()},
+            "novelty": self.novelty,
             "notes": self.notes,
         }
         arrays |= {"curve_mean": self.curve_mean, "curve_sd": self.curve_sd}
@@ -245,14 +218,7 @@ class Model:
                     number_sd=held["number_sd"],
                     usual=held.get("usual"),
                     temperatures=tuple(about["temperatures"]),
-                    novelty={
-                        kind: Novelty(
-                            held[f"novelty.{kind}.means"].astype(float),
-                            held[f"novelty.{kind}.whiten"].astype(float),
-                            *limits,
-                        )
-                        for kind, limits in about["novelty"].items()
-                    },
+                    novelty={kind: tuple(limits) for kind, limits in about["novelty"].items()},
                     notes=about["notes"],
                 )
         except (OSError, KeyError, ValueError, TypeError, EOFError) as problem:
@@ -287,9 +253,7 @@ def taps(length: int, kernel: int) -> NDArray[np.intp]:
 _TAPS = tuple(taps(n, k) for n, k in zip((STEPS, *LENGTHS[:2]), KERNELS, strict=True))
 
 
-def _forward(
-    p: dict[str, Float32Array], x: Float32Array, y: Float32Array, known: Float32Array
-) -> tuple[Float32Array, Float32Array]:
+def _forward(p: dict[str, Float32Array], x: Float32Array, y: Float32Array, known: Float32Array) -> Float32Array:
     for i, points in enumerate(_TAPS):
         kernel = p[f"kernel{i}"]
         patches = x[:, points].reshape(len(x), len(points), -1)
@@ -300,7 +264,7 @@ def _forward(
     side = np.maximum(np.concatenate([y, known], axis=1) @ p["side"] + p["side_bias"], np.float32(0.0))
     hidden = np.concatenate([x.reshape(len(x), -1), side], axis=1) @ p["hidden"] + p["hidden_bias"]
     hidden = np.maximum(hidden, np.float32(0.0))
-    return hidden @ p["head"] + p["head_bias"], hidden
+    return np.asarray(hidden @ p["head"] + p["head_bias"], np.float32)
 
 
 def softmax(logits: FloatArray) -> FloatArray:

@@ -26,5 +26,6 @@ class ClassifierSettings:
 
 def of_subject(settings: ClassifierSettings, subject: Subject) -> ClassifierSettings:
     """Settings with the person's height and mass where they name none."""
-    told = {"height_m": subject.height_m, "mass_kg": subject.mass_kg}
-    return replace(settings, **{n: v for n, v in told.items() if math.isfinite(v) and not getattr(settings, n)})
+    height_m = subject.height_m if math.isfinite(subject.height_m) else 0.0
+    mass_kg = subject.mass_kg if math.isfinite(subject.mass_kg) else 0.0
+    return replace(settings, height_m=settings.height_m or height_m, mass_kg=settings.mass_kg or mass_kg)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gait_twin.classification import Model
 from gait_twin.classification.channels import CHANNELS, GROUPS, NUMBERS
-from gait_twin.classification.network import SETS
+from gait_twin.classification.network import SETS, STEPS
 from gait_twin.classification.training import CycleSet, TrainSettings, masking, train
 from gait_twin.classification.training.fitting import allowed, answers, per_walk
 from gait_twin.classification.training.labels import read_labels
@@ -27,6 +27,7 @@ from gait_twin.classification.training.scores import (
     score,
     warnings_of,
 )
+from gait_twin.classification.training.strange import bumps, strange
 from gait_twin.cli import app
 from gait_twin.errors import InputError
 from gait_twin.recording import save
@@ -115,8 +116,8 @@ def test_calibration_error_of_known_cases():
 def test_temperatures_are_fitted_to_walks_and_novelty_to_one_in_twenty(quick):
     data = made_walks(24, sided=True)
     assert set(quick.novelty) == set(SETS)
-    logits, _ = answers(quick, data)
-    assert (per_walk(logits, data).shape, allowed(quick, data).sum()) == ((24, 3), 24)
+    logits = answers(quick, data)
+    assert (per_walk(logits, data).shape, allowed(quick, data).sum()) == ((24, 4), 24)
     assert (score(quick, data).novelty <= 1.0).mean() >= 0.8
     assert all(0.4 <= t <= 20.0 for t in quick.temperatures)
 
@@ -138,6 +139,17 @@ def test_masks_take_what_rests_on_a_sensor():
     assert drawn_channels.any(axis=0).all()
     assert not drawn_channels.all(axis=0).any()
     assert drawn_numbers.shape == (200, len(NUMBERS))
+
+
+def test_made_up_cycles_are_others_and_smooth():
+    rng = np.random.default_rng(2)
+    x = 0.1 * np.cumsum(rng.standard_normal((60, STEPS, len(CHANNELS))), axis=1).astype(np.float32)
+    made = strange(x, np.arange(60) % 3, np.ones(len(CHANNELS), np.float32), rng)
+    assert made.shape == x.shape
+    assert (np.abs(made - x).max(axis=(1, 2)) > 0.05).all()
+    shapes, slopes = bumps(200, rng)
+    assert np.abs(shapes).max() <= 1.0
+    np.testing.assert_allclose(np.gradient(shapes, 1.0 / STEPS, axis=1)[:, 2:-2], slopes[:, 2:-2], atol=1.0)
 
 
 def test_a_fact_that_tells_the_class_is_warned_of_and_others_are_not():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from gait_twin.classification.network import SETS, Model, Novelty, known_channels, softmax, worn
+from gait_twin.classification.network import NONE, SETS, Model, known_channels, softmax, worn
 from gait_twin.classification.training.data import CycleSet
 from gait_twin.classification.training.masking import masked, of_set
 from gait_twin.recording import Side
@@ -16,19 +16,15 @@ from gait_twin.recording import Side
 FloatArray = NDArray[np.float64]
 
 CHUNK = 2048
-SHRINK = 0.05
-"""Share of the mean variance that is added to every direction of the embedding."""
 FALSE_ALARMS = 0.05
 LEAST = 0.5
 """Temperature: where all validation walks come out right, they do not say how sure one may be."""
 
 
-def answers(model: Model, data: CycleSet) -> tuple[FloatArray, FloatArray]:
-    """Logits (n, o), near read as left, and embeddings (n, e) of all cycles."""
+def answers(model: Model, data: CycleSet) -> FloatArray:
+    """(n, o) logits of all cycles, near read as left."""
     parts = [model.answer(data.curves[i : i + CHUNK], data.numbers[i : i + CHUNK]) for i in range(0, len(data), CHUNK)]
-    logits = np.concatenate([logits for logits, _ in parts])
-    sides = [Side.RIGHT if right else Side.LEFT for right in data.right]
-    return model.of_sides(logits, sides), np.concatenate([embedding for _, embedding in parts])
+    return model.of_sides(np.concatenate(parts), [Side.RIGHT if right else Side.LEFT for right in data.right])
 
 
 def per_walk(values: FloatArray, data: CycleSet) -> FloatArray:
@@ -40,12 +36,14 @@ def per_walk(values: FloatArray, data: CycleSet) -> FloatArray:
 
 
 def allowed(model: Model, data: CycleSet) -> NDArray[np.bool_]:
-    """(w, o) outputs that are right for each walk, near read as left."""
+    """(w, o) outputs that are right for each walk, near read as left; of a class that is not known none."""
     legs = {"left": "near", "right": "far"}
     return np.array(
         [
             [
-                model.labels[o.label] == walk.label and (not walk.side or not o.leg or legs[walk.side] == o.leg)
+                o != NONE
+                and model.labels[o.label] == walk.label
+                and (not walk.side or not o.leg or legs[walk.side] == o.leg)
                 for o in model.outputs
             ]
             for walk in data.walks
@@ -78,47 +76,26 @@ def _temperature(logits: FloatArray, right: NDArray[np.bool_]) -> float:
 
 
 def calibrated(model: Model, data: CycleSet) -> Model:
-    """The model with temperatures fitted to validation walks, in every set of sensors."""
+    """The model with what is fitted to validation walks, in every set of sensors.
+
+    Temperatures make the probability of what is right most likely. Novelty begins where one walk in twenty would be
+    called unknown; a set of sensors that no walk wears takes that of the next smaller one.
+    """
     logits, means, right, right_walks = [], [], [], []
-    for _, part in in_sets(data):
-        found, _ = answers(model, part)
-        good = allowed(model, part)
-        logits.append(found)
+    limits: dict[str, tuple[float, float]] = {}
+    for name, part in in_sets(data):
+        found = answers(model, part)
+        good = allowed(model, part)[:, :-1]
+        logits.append(found[:, :-1])
         right.append(good[part.walk])
-        means.append(per_walk(found, part))
+        means.append(per_walk(found, part)[:, :-1])
         right_walks.append(good)
+        odds = model.odds_of_none(found)
+        of_walks = per_walk(odds, part)
+        limits[name] = tuple(float(np.quantile(values, 1.0 - FALSE_ALARMS)) for values in (odds, of_walks))  # type: ignore[assignment]
     one = _temperature(np.concatenate(logits), np.concatenate(right))
     many = _temperature(np.concatenate(means), np.concatenate(right_walks))
-    return dataclasses.replace(model, temperatures=(one, many))
-
-
-def with_novelty(model: Model, train: CycleSet, validation: CycleSet) -> Model:
-    """The model with where its training cycles lie, and the distances that one validation walk in twenty passes."""
-    held = dict(in_sets(validation))
-    novelty = {}
-    for name, part in in_sets(train):
-        if name not in held:
-            continue
-        logits, embedding = answers(model, part)
-        right = allowed(model, part)[part.walk]
-        # a sided class lies in two places: as the near leg's and as the far leg's
-        own = np.where(right, logits, -np.inf).argmax(axis=1)
-        swapped = [[(o.label, o.leg) for o in model.outputs].index((o.label, _OTHER[o.leg])) for o in model.outputs]
-        own = np.where(part.right, np.array(swapped)[own], own)
-        means = np.stack([embedding[own == k].mean(axis=0) for k in range(len(model.outputs)) if (own == k).any()])
-        of = np.searchsorted(np.array([k for k in range(len(model.outputs)) if (own == k).any()]), own)
-        rest = embedding - means[of]
-        covariance = rest.T @ rest / len(rest)
-        covariance += SHRINK * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-        values, vectors = np.linalg.eigh(covariance)
-        one = Novelty(means, vectors / np.sqrt(values), 1.0, 1.0)
-        distance = one.distance(answers(model, held[name])[1])
-        novelty[name] = dataclasses.replace(
-            one,
-            cycle=float(np.quantile(distance, 1.0 - FALSE_ALARMS)),
-            walk=float(np.quantile(per_walk(distance, held[name]), 1.0 - FALSE_ALARMS)),
-        )
-    return dataclasses.replace(model, novelty=novelty)
-
-
-_OTHER = {"": "", "near": "far", "far": "near"}
+    last = next(iter(limits.values()))
+    for name in SETS:
+        last = limits.setdefault(name, last)
+    return dataclasses.replace(model, temperatures=(one, many), novelty={name: limits[name] for name in SETS})

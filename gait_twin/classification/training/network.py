@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from gait_twin.classification.channels import CHANNELS, NUMBERS
 from gait_twin.classification.network import (
-    EMBEDDING,
+    HIDDEN,
     KERNELS,
     LENGTHS,
     PARAMETERS,
@@ -35,8 +35,8 @@ class Network(nn.Module):
         shapes = {
             "mask": (len(CHANNELS), WIDTHS[0]),
             "side": (told, SIDE_WIDTH),
-            "hidden": (flat, EMBEDDING),
-            "head": (EMBEDDING, outputs),
+            "hidden": (flat, HIDDEN),
+            "head": (HIDDEN, outputs),
         }
         for name, shape in shapes.items():
             self.register_parameter(name, _weights(shape, shape[0]))

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from gait_twin.classification.channels import GROUPS
-from gait_twin.classification.network import Model, Output
+from gait_twin.classification.network import NONE, Model, Output
 from gait_twin.classification.training.data import CycleSet
-from gait_twin.classification.training.fitting import allowed, calibrated, with_novelty
+from gait_twin.classification.training.fitting import allowed, calibrated
 from gait_twin.classification.training.masking import drawn
+from gait_twin.classification.training.strange import strange
 from gait_twin.errors import InputError
 from gait_twin.settings import check, setting
 
@@ -39,8 +40,11 @@ class TrainSettings:
     batch: int = setting(128, "Cycles a step of the optimiser.", low=2, high=4096)
     learning_rate: float = setting(3e-3, "Highest learning rate.", low=1e-6, high=0.1)
     weight_decay: float = setting(2e-2, "Decay of the weights.", low=0.0, high=1.0)
+    strange_share: float = setting(
+        0.3, "Share of cycles that are made into ones like no known gait, to learn what is unknown.", low=0.0, high=0.9
+    )
     validation_share: float = setting(
-        0.15, "Share of subjects that calibration and thresholds are fitted on.", low=0.01, high=0.5
+        0.2, "Share of subjects that calibration and thresholds are fitted on.", low=0.01, high=0.5
     )
     threads: int = setting(1, "Threads of torch.", low=1, high=64)
     seed: int = setting(1, "Seed of everything random.", low=0, high=2**31 - 1)
@@ -87,7 +91,7 @@ def train(data: CycleSet, name: str, settings: TrainSettings | None = None, prog
         "seconds": round(time.perf_counter() - began),
     }
     model = Model(**{**_parts(model), "members": tuple(members), "notes": notes})
-    return with_novelty(calibrated(model, held), train_part, held)
+    return calibrated(model, held)
 
 
 def split(data: CycleSet, settings: TrainSettings) -> tuple[CycleSet, CycleSet]:
@@ -128,7 +132,7 @@ def blank(data: CycleSet, name: str) -> Model:
     return Model(
         name=name,
         labels=data.labels,
-        outputs=tuple(outputs),
+        outputs=(*outputs, NONE),
         members=(),
         curve_mean=np.nan_to_num(curve_mean).astype(np.float32),
         curve_sd=np.where(curve_sd > 1e-6, curve_sd, 1.0).astype(np.float32),
@@ -157,15 +161,17 @@ def _member(model: Model, data: CycleSet, s: TrainSettings, k: int, progress: Pr
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=s.epochs * steps, pct_start=0.15)
     draws = _shares(data)
     right = _as_seen(model, data)
-    offsets = np.concatenate([GROUPS[g] for g in ("angles", "pelvis", "trunk")])
+    none = np.array([output == NONE for output in model.outputs])
     for epoch in range(s.epochs):
         network.train()
         total = 0.0
         for _ in range(steps):
             rows = rng.choice(len(data), s.batch, p=draws)
-            x, y, known = _augmented(model, data, rows, offsets, rng)
-            logits = network(x, y, known)
-            good = torch.from_numpy(right[rows])
+            made_up = round(s.strange_share * s.batch)
+            wanted = right[rows]
+            wanted[:made_up] = none
+            logits = network(*_augmented(model, data, rows, made_up, rng))
+            good = torch.from_numpy(wanted)
             loss = (logits.logsumexp(1) - logits.masked_fill(~good, -torch.inf).logsumexp(1)).mean()
             optimiser.zero_grad()
             loss.backward()
@@ -202,15 +208,20 @@ def _as_seen(model: Model, data: CycleSet) -> np.ndarray:
     return np.where(data.right[:, None], left[:, swapped], left)
 
 
-def _augmented(model: Model, data: CycleSet, rows: np.ndarray, offsets: np.ndarray, rng: np.random.Generator) -> Any:
+def _augmented(model: Model, data: CycleSet, rows: np.ndarray, made_up: int, rng: np.random.Generator) -> Any:
+    """Inputs of some cycles, varied; the first `made_up` of them made into ones like no known gait."""
     import torch
 
     x, y, known = model.inputs(data.curves[rows], data.numbers[rows])
+    if made_up:
+        labels = np.array([data.labels.index(data.walks[w].label) for w in data.walk[rows[:made_up]]])
+        x[:made_up] = strange(x[:made_up], labels, model.curve_sd, rng)
     n, c = len(rows), x.shape[2]
+    offsets = np.concatenate([GROUPS[g] for g in ("angles", "pelvis", "trunk")])
     moved = np.zeros((n, 1, c), np.float32)
     moved[:, 0, offsets] = OFFSET_RAD * rng.standard_normal((n, len(offsets)), np.float32) / model.curve_sd[offsets]
     x = x * (1.0 + SCALE * rng.standard_normal((n, 1, c), np.float32)) + moved
-    x += NOISE * rng.standard_normal(x.shape, np.float32)
+    x = np.asarray(x + NOISE * rng.standard_normal(x.shape, np.float32), np.float32)
     channels, numbers = drawn(n, rng)
     known *= channels
     x *= known[:, None, :]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gait_twin.classification.network import SETS, Model, known_channels, softmax, worn
+from gait_twin.classification.network import SETS, Model, between, known_channels, worn
 from gait_twin.classification.training.data import CycleSet
 from gait_twin.classification.training.fitting import answers, per_walk
 
@@ -88,31 +88,28 @@ class WalkScores:
 
 def score(model: Model, data: CycleSet) -> WalkScores:
     """Let a model classify whole walks, each from the mean of its cycles."""
-    logits, embedding = answers(model, data)
+    logits = answers(model, data)
     means = per_walk(logits, data)
+    odds = per_walk(model.odds_of_none(logits), data)
+    limits = np.array([model.novelty[name] for name in SETS])[worn(known_channels(data.curves))]
+    limit_of = per_walk(limits, data)
     counts = np.bincount(data.walk, minlength=len(data.walks))
-    temperatures = np.array([model.temperature(int(n)) for n in counts])
-    shares = softmax(means / temperatures[:, None])
     probabilities = np.zeros((len(data.walks), len(model.labels)))
-    for k, output in enumerate(model.outputs):
-        probabilities[:, output.label] += shares[:, k]
-    distance, limit = np.full(len(data), np.nan), np.full(len(data), np.nan)
-    kinds = worn(known_channels(data.curves))
-    for k, name in enumerate(SETS):
-        rows = kinds == k
-        if name in model.novelty and rows.any():
-            distance[rows] = model.novelty[name].distance(embedding[rows])
-            limit[rows] = np.array([model.novelty[name].threshold(int(n)) for n in counts])[data.walk[rows]]
-    sides = []
-    for w, best in enumerate(probabilities.argmax(axis=1)):
-        sided = {o.leg: shares[w, k] for k, o in enumerate(model.outputs) if o.label == best and o.leg}
+    novelty, sides = np.zeros(len(data.walks)), []
+    for w, n in enumerate(counts.tolist()):
+        shares = model.probabilities(means[w], n)
+        for output, share in zip(model.outputs[:-1], shares, strict=True):
+            probabilities[w, output.label] += share
+        novelty[w] = np.exp(np.clip(odds[w] - between(float(limit_of[w, 0]), float(limit_of[w, 1]), n), -20.0, 20.0))
+        best = int(probabilities[w].argmax())
+        sided = {o.leg: s for o, s in zip(model.outputs[:-1], shares, strict=True) if o.label == best and o.leg}
         sides.append("" if not sided else ("left" if sided.get("near", 0.0) >= sided.get("far", 0.0) else "right"))
     index = {label: k for k, label in enumerate(model.labels)}
     return WalkScores(
         model.labels,
         np.array([index.get(walk.label, -1) for walk in data.walks], np.intp),
         probabilities,
-        per_walk(distance, data) / per_walk(limit, data),
+        novelty,
         tuple(sides),
     )
 
