@@ -8,7 +8,7 @@ from typing import Any
 from gait_twin.nodes.base import run
 from gait_twin.nodes.frames import FrameNode
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.topics import GAIT_EVENTS, STEPS, STRIDES, foot_odometry
+from gait_twin.nodes.topics import EARLY_STRIDES, GAIT_EVENTS, STEPS, STRIDES, foot_odometry
 from gait_twin.recording import BodyFrames, GaitEvent, Side
 from gait_twin.recording.messages import (
     TimeBase,
@@ -32,6 +32,7 @@ class StepEstimatorNode(FrameNode):
         self._waiting: list[Any] = []
         self._no_frames: BodyFrames | None = None
         self._strides = self.publisher(STRIDES)
+        self._early = self.publisher(EARLY_STRIDES)
         self._steps = self.publisher(STEPS)
         self._odometry = {side: self.publisher(foot_odometry(side)) for side in Side}
         self._given = self._invalid = 0
@@ -69,6 +70,8 @@ class StepEstimatorNode(FrameNode):
     def _publish(self, base: TimeBase, found: StepOutput) -> None:
         for pose in found.poses:
             self._odometry[pose.side].publish(to_odometry(make_ros_message, base, pose))
+        for stride in found.early:
+            self._early.publish(to_stride(make_ros_message, base, stride))
         for stride in found.strides:
             self._strides.publish(to_stride(make_ros_message, base, stride))
             self._given += 1

@@ -87,6 +87,7 @@ BODY_IMUS = Topic("body_imus", "gait_twin_msgs/msg/BodyImus", Flow.SENSOR)
 GAIT_EVENTS = Topic("gait_events", "gait_twin_msgs/msg/GaitEvent")
 GAIT_PHASE = Topic("gait_phase", "gait_twin_msgs/msg/GaitPhase")
 STRIDES = Topic("strides", "gait_twin_msgs/msg/Stride")
+EARLY_STRIDES = Topic("strides/early", "gait_twin_msgs/msg/Stride")
 STEPS = Topic("steps", "gait_twin_msgs/msg/Step")
 TWIN_STATE = Topic("twin_state", "gait_twin_msgs/msg/TwinState")
 GAIT_CLASS = Topic("gait_class", "gait_twin_msgs/msg/GaitClass")
@@ -110,6 +111,7 @@ RESULTS = (
     GAIT_EVENTS,
     GAIT_PHASE,
     STRIDES,
+    EARLY_STRIDES,
     STEPS,
     *(foot_odometry(side) for side in Side),
     TWIN_STATE,

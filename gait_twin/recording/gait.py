@@ -102,6 +102,10 @@ class Stride:
         One standard deviation of the estimate, same unit.
     valid
         False where a gap, saturation or a missed foot-flat makes the spatial values not to be trusted.
+    reason
+        Why not, in a few words; empty where valid.
+    provisional
+        True where it is told with its heel strike, before its foot-flat: a better one follows.
     """
 
     side: Side
@@ -123,6 +127,8 @@ class Stride:
     turning_angle_rad: float = NAN
     turning_angle_sd_rad: float = NAN
     valid: bool = True
+    reason: str = ""
+    provisional: bool = False
 
     @property
     def stride_time_s(self) -> float:

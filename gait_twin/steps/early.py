@@ -117,6 +117,7 @@ class EarlyStrides:
             end_s,
             stride_length_m=way + rest,
             stride_length_sd_m=math.hypot(LEAST_SD_M, spread, 0.5 * own),
+            provisional=True,
         )
 
     def _until(self, known_s: float, foot: FootTracker) -> Samples | None:

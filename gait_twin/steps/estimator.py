@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
@@ -29,6 +29,8 @@ USUAL_STRIDES = 5
 """Strides whose median duration is the person's usual one ..."""
 USUAL_MORE = 1.3
 """... which a stride may exceed by this factor before its heel strike's foot-flat counts as missed."""
+TWO_STRIDES = 1.6
+"""A stride that took and went farther than the usual one by this factor is two."""
 GIVE_UP_S = 4.0
 """Frames this far past a heel strike have shown its foot-flat if there is one (a foot-flat is known at
 most 1.5 s after it)."""
@@ -76,7 +78,7 @@ class StepEstimator:
         self._past: deque[GaitEvent] = deque()
         self._landed: dict[Side, _Landing] = {}
         self._placed: dict[Side, Flat] = {}
-        self._usual: dict[Side, deque[float]] = {side: deque(maxlen=USUAL_STRIDES) for side in Side}
+        self._usual: dict[Side, deque[tuple[float, float]]] = {side: deque(maxlen=USUAL_STRIDES) for side in Side}
         self._early = {side: EarlyStrides(self._settings) for side in Side}
         self._pair = FeetPair(self._settings)
         self._known_s = -math.inf
@@ -191,7 +193,7 @@ class StepEstimator:
             return FIRST_STRIDE_S
         usual = self._usual[event.side]
         if len(usual) == USUAL_STRIDES:
-            stride_s = min(stride_s, USUAL_MORE * median(usual))
+            stride_s = min(stride_s, USUAL_MORE * median(s for s, _ in usual))
         return max(stride_s, SHORTEST_STRIDE_S)
 
     def _missed(self, flat: Flat, event: GaitEvent, stride_s: float) -> Flat | None:
@@ -210,12 +212,18 @@ class StepEstimator:
         before = self._landed.get(side)
         self._landed[side] = _Landing(event, flat)
         if before is not None and 0.0 < event.time_s - before.event.time_s <= self._settings.max_stride_s:
-            self._usual[side].append(event.time_s - before.event.time_s)
             path: list[Flat] = []
             if flat is not None and before.flat is not None and before.flat is not flat:
                 path = [f for f in self._flats[side] if before.flat.time_s <= f.time_s <= flat.time_s]
             shared = self._pair.shared(side)
             stride = build_stride(side, before.event.time_s, event.time_s, path, tuple(self._past), shared)
+            usual = self._usual[side]
+            if len(usual) == USUAL_STRIDES and stride.valid:
+                usual_s, usual_m = (median(values) for values in zip(*usual, strict=True))
+                if stride.stride_time_s > TWO_STRIDES * usual_s and stride.stride_length_m > TWO_STRIDES * usual_m:
+                    stride = replace(stride, valid=False, reason="two strides: a heel strike was missed")
+            if stride.valid:
+                usual.append((stride.stride_time_s, stride.stride_length_m))
             out.strides.append(stride)
             self._early[side].learn(self._known_s, stride)
         self._step(event, flat, out)

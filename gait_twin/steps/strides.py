@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ MIN_TURN_RAD = 0.2
 """A foot that turns less in a swing does not show its mediolateral axis; the way walked does then."""
 MAX_SURPRISE = 15.0
 """A swing whose velocity was further from rest, in SDs, did not end at a foot-flat."""
+MAX_DOUBTFUL_S = 0.3
+"""A swing with more time of saturated or bridged samples is not to be trusted."""
 UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -58,7 +61,8 @@ def build_stride(
     """
     timing = _timing(side, start_s, end_s, events)
     if len(flats) < 2 or any(flat.chain != flats[0].chain for flat in flats):
-        return Stride(side, start_s, end_s, **timing, valid=False)
+        reason = "no foot-flat" if len(flats) < 2 else "trajectory began anew"
+        return Stride(side, start_s, end_s, **timing, valid=False, reason=reason)
     first, last = flats[0], flats[-1]
     swings = [flat.swing for flat in flats[1:] if flat.swing is not None]
     way = sum((swing.displacement_m for swing in swings), np.zeros(3))
@@ -77,6 +81,7 @@ def build_stride(
     in_sensor = first.rotation.T @ forward
     flat_again = heading * [1.0, 1.0, 0.0]
     in_sensor_after = last.rotation.T @ (flat_again / np.linalg.norm(flat_again))
+    reason = _doubt(swings)
     return Stride(
         side,
         start_s,
@@ -92,11 +97,24 @@ def build_stride(
         foot_angle_sd_rad=ANGLE_SD_RAD,
         turning_angle_rad=turning,
         turning_angle_sd_rad=0.01 + 0.005 * (end_s - start_s),
-        valid=bool(swings) and all(swing.valid and swing.surprise < MAX_SURPRISE for swing in swings),
+        valid=not reason,
+        reason=reason,
     )
 
 
-def _timing(side: Side, start_s: float, end_s: float, events: Sequence[GaitEvent]) -> dict[str, float]:
+def _doubt(swings: list[Swing]) -> str:
+    """Why not to trust a stride; empty where nothing speaks against it."""
+    if not swings:
+        return "the foot stood"
+    if not all(swing.valid for swing in swings):
+        return "samples lost"
+    if any(swing.surprise >= MAX_SURPRISE for swing in swings):
+        return "the foot did not come to rest"
+    doubtful_s = max(int(s.samples.doubtful.sum()) * float(s.time_s[1] - s.time_s[0]) for s in swings)
+    return "saturated" if doubtful_s > MAX_DOUBTFUL_S else ""
+
+
+def _timing(side: Side, start_s: float, end_s: float, events: Sequence[GaitEvent]) -> dict[str, Any]:
     within = [e for e in events if start_s < e.time_s < end_s]
     toe_offs = [e.time_s for e in within if e.side is side and e.kind is EventKind.TOE_OFF]
     toe_off_s = toe_offs[-1] if toe_offs else math.nan

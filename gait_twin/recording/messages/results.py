@@ -107,6 +107,8 @@ _STRIDE_FIELDS = {
     "foot_angle_sd": "foot_angle_sd_rad",
     "turning_angle": "turning_angle_rad",
     "turning_angle_sd": "turning_angle_sd_rad",
+    "reason": "reason",
+    "provisional": "provisional",
 }
 _STEP_FIELDS = {
     "valid": "valid",
