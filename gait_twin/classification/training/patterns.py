@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -169,10 +170,12 @@ def walked(seed: int, wearing: Wearing | None = None) -> tuple[Walk, list[Cycle]
     """One virtual subject's walk through the chain."""
     given = wearing or Wearing()
     walk, sensors, about, heading_deg = drawn(seed, given)
-    try:
-        recording = simulate(walk, sensors)
-    except InputError:  # a pace that this pattern cannot be walked at: its own
-        recording = simulate(dataclasses.replace(walk, speed_mps=0.0), sensors)
+    recording = None
+    for pace in (walk.speed_mps, 0.0):  # where a pattern cannot be walked at a pace: at its own
+        with contextlib.suppress(InputError):
+            recording = recording or simulate(dataclasses.replace(walk, speed_mps=pace), sensors)
+    if recording is None:  # nor by this body
+        return about, []
     rng = np.random.default_rng([seed, 78])
     rate = float(rng.choice(FRAME_RATES_HZ)) if given.frame_rate_hz is None else given.frame_rate_hz
     hub = HubSettings(frame_rate_hz=rate)
