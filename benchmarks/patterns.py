@@ -4,7 +4,7 @@
 Virtual subjects of every severity, with a style of their own, wear everyday sensors on both feet; events count as found
 within 50 ms of the true ones, no bias taken off. Steps follow the found events, as live.
 
-    python benchmarks/patterns.py [--walks 12] [--json out.json]
+    python benchmarks/patterns.py [--patterns crouch ...] [--walks 10] [--json out.json]
 """
 
 from __future__ import annotations
@@ -103,11 +103,12 @@ def measured(pattern: str, walks: int) -> dict[str, float]:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--walks", type=int, default=12)
+    parser.add_argument("--patterns", nargs="+", choices=tuple(PATTERNS), default=tuple(PATTERNS))
+    parser.add_argument("--walks", type=int, default=10)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    results = {pattern: measured(pattern, args.walks) for pattern in PATTERNS}
-    columns = list(results["normal"])
+    results = {pattern: measured(pattern, args.walks) for pattern in args.patterns}
+    columns = list(next(iter(results.values())))
     table = Table(*["pattern", *(key.replace("_", " ") for key in columns)])
     for pattern, scores in results.items():
         table.add_row(pattern, *(f"{scores[key]:.3f}" if "f1" in key else f"{scores[key]:.1f}" for key in columns))
