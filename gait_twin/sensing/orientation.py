@@ -25,10 +25,10 @@ class OrientationFilter:
     """VQF (Laidig & Seel 2023, doi:10.1016/j.inffus.2022.10.014) over jitter, gaps and clock jumps.
 
     Jitter and lost samples: VQF has a fixed sampling time, so each angular rate is scaled by its true
-    interval; the integrated angle is then right. Intervals that lost samples take the mean of the rates at
-    both ends. After a gap longer than `max_gap_s` what the sensor did is unknown: the filter starts anew with
-    the known gyroscope bias, so that the inclination comes from gravity at once; the heading goes on as
-    before the gap, `epoch` counts up, and the result is unsettled for `settle_time_s`.
+    interval, and is the mean of those at both its ends; the integrated angle is then right. After a gap longer
+    than `max_gap_s` what the sensor did is unknown: the filter starts anew with the known gyroscope bias, so that
+    the inclination comes from gravity at once; the heading goes on as before the gap, `epoch` counts up, and the
+    result is unsettled for `settle_time_s`.
 
     Parameters
     ----------
@@ -120,11 +120,12 @@ class OrientationFilter:
     def _run(self, intervals: FloatArray, acc: FloatArray, gyr: FloatArray, mag: FloatArray, fresh: bool) -> FloatArray:
         assert self._filter is not None
         before = np.vstack([self._last_gyr, gyr[:-1]])
-        lossy = (intervals > LONG_INTERVAL * self._period_s)[:, None]
         scale = (intervals / self._period_s)[:, None]
         if fresh:
-            scale[0], lossy[0] = 1.0, False
-        rate = np.where(lossy, 0.5 * (before + gyr), gyr) * scale
+            scale[0], before[0] = 1.0, gyr[0]
+        # between two samples the rate is their mean; the last one alone would turn half a sampling period ahead,
+        # which in a swinging shank at 100 Hz is more than a degree
+        rate = 0.5 * (before + gyr) * scale
         self._last_gyr = gyr[-1]
         field = self._held(mag) if self._use_magnetometer else None
         acc = np.ascontiguousarray(acc)
