@@ -11,7 +11,6 @@ from gait_twin.errors import InputError
 from gait_twin.recording import BodyFrames, Side, SlotStatus, Stride, TwinState
 from gait_twin.recording.axes import (
     OPENSIM_TO_ROS_QUAT_WXYZ,
-    angle_between,
     opensim_to_ros,
     quat_conjugate,
     quat_from_rotvec,
@@ -25,11 +24,10 @@ from gait_twin.twin.forces import ForceEstimator, Forces
 from gait_twin.twin.kinematics import InverseKinematics, Solution
 from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
+from gait_twin.twin.place import Place
 from gait_twin.twin.plates import Plates
 from gait_twin.twin.quality import NOT_CALIBRATED, MeanResiduals, explain, findings, lacking, pose_quality
-from gait_twin.twin.reconciliation import Reconciliation
 from gait_twin.twin.refinement import Refinement
-from gait_twin.twin.root import RootTracker
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.trunk import UprightTrunk
@@ -127,21 +125,15 @@ class Twin:
         self._neutral = self.skeleton.quaternions(self._bodies)
         self._neutral_pelvis = self._neutral[self.sensors.index("pelvis")]
         self._refinement = Refinement(self._ik, self.sensors) if self.settings.refine and self._ik.can_turn else None
-        self._feet = sole_points(model, *_foot_bodies(model, self.settings))
-        # how the root's translational coordinates move the pelvis: constant for any sensible root joint
-        translations = self._ik.root_translations
-        rows = self.skeleton.jacobian_rows([self._pelvis])[0, 3:]
-        self._root_columns = np.linalg.pinv(self.skeleton.jacobian()[rows][:, translations])
-        self._root_origin = self._pelvis_offset()
-        self._root = RootTracker()
-        self._reconciliation = Reconciliation()
+        feet = sole_points(model, *_foot_bodies(model, self.settings))
+        self._place = Place(self.skeleton, self._pelvis, self._ik.root_translations, feet)
         shanks, _ = map_segments(model, ("tibia_r", "tibia_l"), self.settings.bodies)
         self._forces = ForceEstimator(
             self.skeleton,
             self._pelvis,
-            translations,
-            self._root_columns,
-            self._feet,
+            self._ik.root_translations,
+            self._place.columns,
+            feet,
             list(shanks.values()),
             self.settings.velocity_window_s,
             self.settings.force_window_s,
@@ -175,7 +167,7 @@ class Twin:
         """Sentences on calibrations that the walking contradicts, and on legs of another length."""
         if self._lacking:
             return ()
-        refinement, strides = self._refinement, self._reconciliation
+        refinement, strides = self._refinement, self._place.strides
         mountings = refinement.mountings_rad if refinement else np.zeros((len(self.sensors), 3))
         scale = strides.scale if strides.scale_sd < SURE_SCALE else 1.0
         return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, scale)
@@ -187,15 +179,11 @@ class Twin:
         self._ik.reset()
         if self._refinement:
             self._refinement.reset()
-        self._root.reset()
-        self._reconciliation.reset()
+        self._place.reset()
         self._residuals = MeanResiduals(len(self.sensors))
         self._look_s, self._finding = -np.inf, ""
         self._time_s = float("nan")
         self._period_s = float("nan")
-        self._foot_quats: FloatArray | None = None
-        self._foot_rates = np.zeros(2)
-        self._points: FloatArray | None = None
         self._pelvis_quat = self._neutral_pelvis
         self._forces.reset()
         self._acceleration.reset()
@@ -211,7 +199,7 @@ class Twin:
         time, results do not depend on when they come.
         """
         if not self._lacking and self.settings.follow_strides:
-            self._reconciliation.take(strides)
+            self._place.strides.take(strides)
 
     def update(self, frames: BodyFrames) -> list[TwinState]:
         """One state a frame.
@@ -293,11 +281,10 @@ class Twin:
             if refinement:
                 refinement.learn(time_s, quats, known)
             if gap:
-                self._root.hold()
-                self._reconciliation.break_off()
-                self._foot_quats = None
+                self._place.hold()
             enough = lacking([s for s, r in zip(self.sensors, ready, strict=True) if r]) == ""
-            values = self._place_root(time_s, elapsed, solution.values, enough)
+            values = self._place.update(time_s, elapsed, solution.values, known=enough)
+            self._pelvis_quat = self.skeleton.quaternions([self._pelvis])[0]
             residuals = solution.residuals_rad[: len(ready)]
             if not gap:
                 self._residuals.update(elapsed, np.where(known, residuals, np.nan))
@@ -313,7 +300,7 @@ class Twin:
             moments=forces.moments,
             sensors=self.sensors,
             residuals_rad=residuals,
-            stance_side=self._root.stance,
+            stance_side=self._place.tracker.stance,
             quality=quality,
             message=self._message(time_s, ready, heading, solution),
             ground=forces.ground,
@@ -342,7 +329,7 @@ class Twin:
             known[self._ik.root_translations] = True
             known[self._trunk.coordinates] = False
         lever = quat_rotate(self._pelvis_quat, self._lever)
-        points = self._points if legs else None
+        points = self._place.points if legs else None
         return self._forces.update(time_s, self._period_s, values, points, acceleration, lever, known, quality, gap=gap)
 
     def _felt(self, time_s: float, elapsed_s: float, felt: FloatArray, *, known: bool) -> FloatArray:
@@ -365,43 +352,6 @@ class Twin:
             forward = quat_rotate(pelvis, [1.0, 0.0, 0.0])
             self._heading_rad = float(np.arctan2(-forward[2], forward[0]))
         return quat_multiply(quat_from_rotvec([0.0, -self._heading_rad, 0.0]), quats)
-
-    def _place_root(self, time_s: float, elapsed_s: float, values: FloatArray, known: bool) -> FloatArray:
-        """Set the root's translations so that the standing foot stays where it is."""
-        skeleton, translations = self.skeleton, self._ik.root_translations
-        values = values.copy()
-        values[translations] = self._last[translations]
-        if known and self._feet:
-            quats = skeleton.quaternions([foot.body for foot in self._feet])
-            if self._foot_quats is not None:
-                # averaged over about three frames: orientations of cheap sensors tremble
-                rates = angle_between(self._foot_quats, quats) / elapsed_s
-                self._foot_rates = self._foot_rates + (rates - self._foot_rates) / 3.0
-            self._foot_quats = quats
-            pelvis = skeleton.origins([self._pelvis])[0]
-            points = np.concatenate([skeleton.stations(foot.body, foot.points) for foot in self._feet]) - pelvis
-            strides = self._reconciliation
-            if 0.0 < elapsed_s < GAP_S:
-                x, z = strides.move(time_s, elapsed_s)
-                self._root.place = self._root.place + np.array([x, 0.0, z])
-            self._root.scale = strides.scale
-            place = self._root.update(time_s, points, self._foot_rates)
-            self._points = points + place
-            strides.note(time_s, self._points.reshape(2, 2, 3).mean(axis=1)[:, [0, 2]])
-            values[translations] = self._root_columns @ (place - self._root_origin)
-        else:
-            self._root.hold()
-            self._reconciliation.break_off()
-            self._foot_quats = self._points = None
-        self._pelvis_quat = skeleton.quaternions([self._pelvis])[0]
-        return values
-
-    def _pelvis_offset(self) -> FloatArray:
-        """Pelvis origin with the root's translations at zero."""
-        values = self.skeleton.default.copy()
-        values[self._ik.root_translations] = 0.0
-        self.skeleton.set(values)
-        return self.skeleton.origins([self._pelvis])[0]
 
     def _message(self, time_s: float, ready: NDArray[np.bool_], heading: bool, solution: Solution | None) -> str:
         if solution is None:
