@@ -150,7 +150,7 @@ def test_paces() -> None:
     assert np.mean([s.step_length_m for s in left]) < 0.85 * np.mean([s.step_length_m for s in right])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     pattern=st.sampled_from(ABNORMAL),
     severity=st.floats(0.0, 1.0),
