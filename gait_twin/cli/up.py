@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -52,6 +56,42 @@ SetOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of every mode."""
+
+    namespace: NamespaceOption = ""
+    record: RecordOption = None
+    model: ModelOption = None
+    parameters: SetOption = None
+
+
+def with_run_options(*left_out: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the `RunOptions`, but for those left out, gathered in its first argument."""
+    hints = get_type_hints(RunOptions, include_extras=True)
+    shared = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        for field in fields(RunOptions)
+        if field.name not in left_out
+    ]
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        _, *own = signature(command, eval_str=True).parameters.values()
+
+        @wraps(command)
+        def with_options(**given: Any) -> int:
+            run = RunOptions(**{option.name: given.pop(option.name) for option in shared})
+            return command(run, **given)
+
+        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *shared]
+        # what typer reads
+        with_options.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+        return with_options
+
+    return decorate
+
+
 class Told:
     """Shows what the nodes say: progress in a bar, warnings and what matters to the person as lines."""
 
@@ -87,14 +127,12 @@ class Told:
 
 
 @up_app.command()
+@with_run_options()
 def live(
+    run: RunOptions,
     body: Annotated[
         Path | None, typer.Option("--body", help="Who, and which topic is on which segment; default config/body.yaml.")
     ] = None,
-    namespace: NamespaceOption = "",
-    record: RecordOption = None,
-    model: ModelOption = None,
-    parameters: SetOption = None,
 ) -> int:
     """Start the graph for sensors that publish sensor_msgs/Imu. Ctrl-C ends it.
 
@@ -104,20 +142,18 @@ def live(
 
       gait-twin up live --body body.yaml --record walk --namespace subject_1
     """
-    return _tell(_run("live", body=body, namespace=namespace, record=record, model=model, parameters=parameters))
+    return _tell(_run("live", run, body=body))
 
 
 @up_app.command()
+@with_run_options()
 def replay(
+    run: RunOptions,
     bag: Annotated[Path, typer.Argument(metavar="BAG", help="Bag to play.")],
     rate: Annotated[
         float, typer.Option("--rate", help="Multiple of real time; 0: as fast as the graph follows.")
     ] = 1.0,
     subject: Annotated[str | None, typer.Option("--subject", help="Whose, where the bag holds several.")] = None,
-    namespace: NamespaceOption = "",
-    record: RecordOption = None,
-    model: ModelOption = None,
-    parameters: SetOption = None,
 ) -> int:
     """Start the graph on a bag. It ends with the bag, and no sample is lost, however slow the machine.
 
@@ -127,31 +163,19 @@ def replay(
 
       gait-twin up replay walk --rate 4 --record walk-again
     """
-    return _tell(
-        _run(
-            "replay",
-            bag=bag,
-            rate=rate,
-            subject=subject,
-            namespace=namespace,
-            record=record,
-            model=model,
-            parameters=parameters,
-        )
-    )
+    return _tell(_run("replay", run, bag=bag, rate=rate, subject=subject))
 
 
 @up_app.command()
+@with_run_options("record")
 def demo(
+    run: RunOptions,
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bag, the pictures and the page.")],
     duration_s: Annotated[float, typer.Option("--duration", help="How long the virtual subject walks, s.")] = 60.0,
     rate: Annotated[
         float, typer.Option("--rate", help="Multiple of real time; 0: as fast as the graph follows.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the virtual subject.")] = 7,
-    namespace: NamespaceOption = "",
-    model: ModelOption = None,
-    parameters: SetOption = None,
 ) -> int:
     """Start the graph on a virtual subject, then compare what it published with the truth.
 
@@ -165,16 +189,7 @@ def demo(
     """
     bag = out_dir / "bag"
     _make_room(out_dir, bag)
-    result = _run(
-        "demo",
-        record=bag,
-        duration_s=duration_s,
-        rate=rate,
-        seed=seed,
-        namespace=namespace,
-        model=model,
-        parameters=parameters,
-    )
+    result = _run("demo", replace(run, record=bag), duration_s=duration_s, rate=rate, seed=seed)
     if result.exit_code not in (0, LOST):
         return _tell(result)
     with busy("Reading the bag back"):
@@ -183,7 +198,7 @@ def demo(
         from gait_twin.twin import load_model
 
         recording, results = load(bag), read_results(bag)
-        analysis = service.published(recording, results, load_model(model) if model else None)
+        analysis = service.published(recording, results, load_model(run.model) if run.model else None)
     with progress("Writing") as update:
         paths = service.write(analysis, out_dir, progress=update)
     comparison = service.compare(analysis)
@@ -213,23 +228,25 @@ def _make_room(out_dir: Path, bag: Path) -> None:
     shutil.rmtree(bag)
 
 
-def _run(
-    mode: str, *, model: Path | None, parameters: list[str] | None, record: Path | None, **options: Any
-) -> GraphResult:
+def _run(mode: str, run: RunOptions, **options: Any) -> GraphResult:
     """Start the graph and stay with it to its end."""
     from gait_twin.graph import GraphOptions
     from gait_twin.graph_runner import run_graph
 
-    if model is not None:
+    if run.model is not None:
         from gait_twin.twin import load_model
 
-        load_model(model)  # refuses what is no model here, in one sentence, instead of in a node's log
-    if record is not None:
-        if record.exists():
-            raise InputError(f"{record} is there already; give a new name, or remove it first.")
-        record.parent.mkdir(parents=True, exist_ok=True)
+        load_model(run.model)  # refuses what is no model here, in one sentence, instead of in a node's log
+    if run.record is not None:
+        if run.record.exists():
+            raise InputError(f"{run.record} is there already; give a new name, or remove it first.")
+        run.record.parent.mkdir(parents=True, exist_ok=True)
     chosen = GraphOptions(
-        **options, record=record, model_path=str(model or ""), parameters=_parameters(parameters or ())
+        **options,
+        namespace=run.namespace,
+        record=run.record,
+        model_path=str(run.model or ""),
+        parameters=_parameters(run.parameters or ()),
     )
     with Told(mode) as told:
         return run_graph(mode, chosen, told.say)
