@@ -42,7 +42,7 @@ from gait_twin.steps import StepEstimator
 from gait_twin.twin import Skeleton, Twin, TwinSettings, build_default_model, load_model
 from gait_twin.twin.opensim_api import opensim
 
-console = Console(width=200)
+console = Console(width=220)
 Rows = list[dict[str, Any]]
 BLOCK = 1000
 LEGS = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle")
@@ -322,8 +322,8 @@ def main() -> None:
     for name in options.only:
         results[name] = SECTIONS[name](options)
         show(name, results[name])
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
