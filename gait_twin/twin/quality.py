@@ -22,6 +22,11 @@ ASKEW_RAD = np.radians(12.0)
 """Correction of a mounting beyond which the standing was not the neutral pose."""
 UNLIKE = 0.06
 """Difference of the way's scale from 1 beyond which the model does not have the person's legs."""
+STRAIGHTER_RAD = np.radians(5.0)
+"""A knee that straightens in walking by more than this beyond its standing stood bent, or bends backward."""
+KNEES = ("knee_angle_r", "knee_angle_l")
+FORGET_RADPS = np.radians(0.5)
+"""The straightest knee of the last strides is forgotten at this rate, rad/s."""
 NOT_CALIBRATED = "Not calibrated yet: stand still for a few seconds."
 
 
@@ -71,8 +76,38 @@ class MeanResiduals:
         return np.where(known, np.sqrt(self._sum / np.where(known, self._weight, 1.0)), np.nan)
 
 
+class StraightestKnees:
+    """Least flexion of each knee over the last strides.
+
+    Parameters
+    ----------
+    coordinates, low, high
+        Of the model; a knee is a coordinate called ``knee_angle…``, whose wider side of the range is flexion.
+
+    Attributes
+    ----------
+    names
+        Coordinates of the knees.
+    """
+
+    def __init__(self, coordinates: Sequence[str], low: FloatArray, high: FloatArray) -> None:
+        self._columns = [i for i, name in enumerate(coordinates) if name in KNEES]
+        self.names = [coordinates[i] for i in self._columns]
+        self._signs = np.where((low + high)[self._columns] < 0.0, -1.0, 1.0)
+        self.flexion_rad = np.full(len(self._columns), np.inf)
+
+    def update(self, elapsed_s: float, values: FloatArray) -> None:
+        """Take (m,) coordinates of a frame in which the knees are measured."""
+        self.flexion_rad = np.minimum(self.flexion_rad + FORGET_RADPS * elapsed_s, self._signs * values[self._columns])
+
+
 def findings(
-    sensors: Sequence[str], residuals_rad: FloatArray, mountings_rad: FloatArray, fit_deg: float, scale: float
+    sensors: Sequence[str],
+    residuals_rad: FloatArray,
+    mountings_rad: FloatArray,
+    fit_deg: float,
+    scale: float,
+    knees: StraightestKnees,
 ) -> tuple[str, ...]:
     """Sentences on calibrations that do not fit, and on a model that does not.
 
@@ -88,6 +123,8 @@ def findings(
         Residual at which quality is one half, deg.
     scale
         Way over the ground to that of the model's legs, 1 where unknown.
+    knees
+        How straight they were in walking.
     """
     sentences = []
     turned = np.linalg.norm(mountings_rad, axis=1)
@@ -101,6 +138,12 @@ def findings(
             sentences.append(
                 f"Walking shows {name} about {_fives(askew)}° from where the standing put it, which is corrected: the "
                 "person did not stand straight, or the sensor slipped; calibrate again to be sure."
+            )
+    for name, flexion in zip(knees.names, knees.flexion_rad, strict=True):
+        if flexion < -STRAIGHTER_RAD:
+            sentences.append(
+                f"In walking {name} goes about {_fives(-flexion)}° beyond straight: the knee was bent in the standing "
+                "that calibrated the sensors, or bends backward; stand straight and calibrate again."
             )
     if abs(scale - 1.0) > UNLIKE:
         sentences.append(

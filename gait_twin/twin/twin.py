@@ -26,7 +26,15 @@ from gait_twin.twin.model import load_model, map_segments, sole_points
 from gait_twin.twin.opensim_api import opensim
 from gait_twin.twin.place import Place
 from gait_twin.twin.plates import Plates
-from gait_twin.twin.quality import NOT_CALIBRATED, MeanResiduals, explain, findings, lacking, pose_quality
+from gait_twin.twin.quality import (
+    NOT_CALIBRATED,
+    MeanResiduals,
+    StraightestKnees,
+    explain,
+    findings,
+    lacking,
+    pose_quality,
+)
 from gait_twin.twin.refinement import Refinement
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
@@ -170,7 +178,7 @@ class Twin:
         refinement, strides = self._refinement, self._place.strides
         mountings = refinement.mountings_rad if refinement else np.zeros((len(self.sensors), 3))
         scale = strides.scale if strides.scale_sd < SURE_SCALE else 1.0
-        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, scale)
+        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, scale, self._knees)
 
     def reset(self) -> None:
         """Forget the past: the next frame starts at the origin of the world."""
@@ -181,6 +189,7 @@ class Twin:
             self._refinement.reset()
         self._place.reset()
         self._residuals = MeanResiduals(len(self.sensors))
+        self._knees = StraightestKnees(self.coordinates, self.skeleton.low, self.skeleton.high)
         self._look_s, self._finding = -np.inf, ""
         self._time_s = float("nan")
         self._period_s = float("nan")
@@ -288,6 +297,8 @@ class Twin:
             residuals = solution.residuals_rad[: len(ready)]
             if not gap:
                 self._residuals.update(elapsed, np.where(known, residuals, np.nan))
+                if known.all():
+                    self._knees.update(elapsed, values)
             quality = pose_quality(residuals, ready, heading, self.settings.fit_deg)
         forces = self._force(time_s, elapsed, values, solution, ready, quality, felt, gap)
         self._last = values
