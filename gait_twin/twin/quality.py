@@ -22,8 +22,9 @@ ASKEW_RAD = np.radians(12.0)
 """Correction of a mounting beyond which the standing was not the neutral pose."""
 UNLIKE = 0.06
 """Difference of the way's scale from 1 beyond which the model does not have the person's legs."""
-STRAIGHTER_RAD = np.radians(5.0)
-"""A knee that straightens in walking by more than this beyond its standing stood bent, or bends backward."""
+STRAIGHTER_RAD = np.radians(8.0)
+"""A knee that straightens in walking by more than this beyond its standing stood bent, or bends backward; on
+straps, it seems to by up to 7 degrees."""
 KNEES = ("knee_angle_r", "knee_angle_l")
 FORGET_RADPS = np.radians(0.5)
 """The straightest knee of the last strides is forgotten at this rate, rad/s."""

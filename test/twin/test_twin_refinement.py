@@ -141,10 +141,10 @@ def test_a_bad_calibration_is_said_with_its_residual(
 
 
 def test_knees_that_were_bent_in_the_standing_are_said(walk: tuple[BodyFrames, np.ndarray]) -> None:
-    """Thighs 8 deg forward and shanks 8 deg back in the standing: in walking both knees seem to bend backward."""
+    """Thighs 11 deg forward and shanks 11 deg back in the standing: in walking both knees seem to bend backward."""
     mounting = np.zeros((8, 3))
     for side in "rl":
-        mounting[SEGMENTS.index(f"femur_{side}"), 2] = -8.0
-        mounting[SEGMENTS.index(f"tibia_{side}"), 2] = 8.0
+        mounting[SEGMENTS.index(f"femur_{side}"), 2] = -11.0
+        mounting[SEGMENTS.index(f"tibia_{side}"), 2] = 11.0
     states = run(spoiled(walk[0][:400], np.zeros(8), mounting))
     assert states[-1].message.startswith("In walking knee_angle_")
