@@ -65,6 +65,8 @@ Progress = Callable[[float], None]
 
 BLOCK_S = 5.0
 """Results do not depend on it: long enough to be fast, short enough to show progress."""
+MASS_TOLERANCE = 0.03
+"""A model's mass may differ so much from the person's before it is said, fraction."""
 LONG_STRIDES = 8
 """Strides that a recording is first searched for to find the forward direction; where there are fewer, the live
 hub's number serves."""
@@ -243,6 +245,7 @@ class _Pipeline:
                 *self.recording.notices,
                 *(self.notices if self.twin.coordinates else ()),
                 *self.twin.notices,
+                *self._about_mass(),
                 *twin_notices(self.states),
                 *about_forces,
             ),
@@ -270,6 +273,15 @@ class _Pipeline:
         motion = longest_run(Table(joints.time_s, joints.coordinates, joints.positions))
         moments, powers = inverse_dynamics(skeleton, motion, loads)
         return {MOMENTS: moments, POWERS: powers, GROUND_REACTIONS: loads.table()}, (*plates, notice)
+
+    def _about_mass(self) -> Iterator[str]:
+        """A sentence where forces are those of another weight than the person's."""
+        own, given = self.twin.skeleton.mass_kg, self.recording.subject.mass_kg
+        if self.twin.coordinates and abs(own / given - 1.0) > MASS_TOLERANCE:
+            yield (
+                f"The model weighs {own:.1f} kg and the person {given:.1f} kg: forces are the model's; scale it with "
+                "gait-twin scale."
+            )
 
     def _sensors(self) -> dict[str, SensorReport]:
         residuals = mean_residuals_deg(self.states)

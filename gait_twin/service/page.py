@@ -8,6 +8,7 @@ import json
 import math
 from datetime import UTC, datetime
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -293,6 +294,7 @@ def render(
     facts.append(number(subject.mass_kg, 1, "kg") if math.isfinite(subject.mass_kg) else "")
     facts.append(f"{len(analysis.recording.imus)} sensors")
     facts.append(f"{analysis.recording.duration_s:.1f} s")
+    facts.append(f"model {Path(analysis.model).name}" if analysis.model else "")
     if analysis.recording.start_time_ns:
         start = datetime.fromtimestamp(analysis.recording.start_time_ns / 1e9, UTC)
         facts.append(f"{start:%Y-%m-%d %H:%M} UTC")

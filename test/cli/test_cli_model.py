@@ -192,6 +192,7 @@ def test_every_published_model_through_analyze(tmp_path: Path, data_dir: Path, n
     out = tmp_path / "out"
     done = gait_twin("analyze", walk, "--out", out, "--model", model)
     assert done.returncode == 0, done.stderr
+    assert "scale it with gait-twin scale" in done.stderr
     summary = json.loads((out / "summary.json").read_text())
     assert summary["twin"]["model"] == str(model)
     assert mass_of(out / "model.osim") == pytest.approx(summary["twin"]["mass_kg"])

@@ -39,6 +39,8 @@ def test_demo_compares_with_the_truth_and_can_be_repeated(tmp_path: Path) -> Non
         "knee_angle_r",
         "report.html",
         "joint_cycles.png",
+        "force_cycles.png",
+        "cycles.csv",
     ):
         assert said in done.stdout
     assert load(out / "bag").duration_s == pytest.approx(15.0, abs=0.2)

@@ -135,6 +135,21 @@ def test_plates_are_used_while_they_measure_and_played_again(graph, tmp_path, wa
         assert recorded.topics["/plates/left"].message_count == len(plates) // 2
 
 
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gait10dof18musc", "Rajagopal2016"])
+def test_a_model_of_ones_own_moves_and_is_named(graph, tmp_path, data_dir, walk_bag, name) -> None:
+    out = tmp_path / "out"
+    path = data_dir / "opensim_gait" / "models" / f"{name}.osim"
+    run = graph("replay", bag=walk_bag, rate=0.0, record=out, model_path=str(path))
+    assert run.wait(200.0) == 0, run.output()
+    assert load(out).subject.model == str(path)
+    states = [state for state in read_results(out).states if state.ground is not None]
+    assert len(states) > 400
+    assert "hip_flexion_r" in states[0].coordinates
+    assert np.mean([state.ground.force_n[:, 2].sum() for state in states]) == pytest.approx(9.81 * 75.0, rel=0.08)
+
+
 def diagnostics(bag: Path) -> list[str]:
     """What the nodes told of themselves."""
     with open_bag(bag) as recorded:
