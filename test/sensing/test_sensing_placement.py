@@ -72,3 +72,43 @@ def test_real_feet_left_and_right(data_dir, trial):
     assert misplaced(walked(recording, *span, mounting=("pelvis=-z",))) == []
     (sentence,) = misplaced(walked(recording, *span, ("calcn_r", "calcn_l"), mounting=("pelvis=-z",)))
     assert sentence.startswith("Left and right seem to be exchanged (calcn_r and calcn_l)")
+
+
+def told(recording, exchanged=(), **settings):
+    """When the hub itself first says something of the placement, s; all that it said until the end."""
+    names = dict(zip(exchanged, reversed(exchanged), strict=True))
+    hub, first_s, said = SensorHub(tuple(recording.imus), HubSettings(**settings)), np.inf, set()
+    for begin_s in np.arange(0.0, recording.duration_s, 0.5):
+        for segment, stream in recording.imus.items():
+            rows = slice(*np.searchsorted(stream.time_s, [begin_s, begin_s + 0.5]))
+            channels = (None if c is None else c[rows] for c in (stream.gyr_radps, stream.quat_wxyz))
+            hub.push(names.get(segment, segment), stream.time_s[rows], stream.acc_mps2[rows], *channels)
+        hub.poll()
+        if hub.misplaced:
+            first_s = min(first_s, begin_s + 0.5)
+            said |= set(hub.misplaced)
+            assert set(hub.misplaced) <= set(hub.calibration.notices)
+    return first_s, said
+
+
+def test_hub_names_exchanged_sensors_after_the_first_steps():
+    recording = virtual(1.3)  # stands for 3 s
+    assert told(recording) == (np.inf, set())
+    first_s, said = told(recording, ("tibia_r", "femur_r"))
+    assert first_s < 8.0
+    assert any("tibia_r" in text and "femur_r" in text for text in said)
+    # left and right once the pelvis' forward direction is known
+    first_s, said = told(recording, ("calcn_r", "calcn_l"))
+    assert first_s < 15.0
+    assert any("Left and right seem to be exchanged" in text for text in said)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("trial", ["1-2", "7-3", "10-5", "19-6"])
+def test_hub_never_cries_wolf_on_real_walks(data_dir, trial):
+    path = next((data_dir / "foot_healthy_10m").rglob(f"{trial}.json"), None)
+    if path is None:
+        pytest.skip(f"there is no trial {trial}")
+    recording = IMPORTERS["gait_text_json"].load(path)
+    assert told(recording) == (np.inf, set())
+    assert told(recording, mounting=("pelvis=-z",)) == (np.inf, set())
