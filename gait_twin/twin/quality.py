@@ -92,9 +92,11 @@ class StraightestKnees:
     """
 
     def __init__(self, coordinates: Sequence[str], low: FloatArray, high: FloatArray) -> None:
-        self._columns = [i for i, name in enumerate(coordinates) if name in KNEES]
+        # without a range, which way flexion is cannot be told
+        ranged = np.isfinite(low) & np.isfinite(high)
+        self._columns = [i for i, name in enumerate(coordinates) if name in KNEES and ranged[i]]
         self.names = [coordinates[i] for i in self._columns]
-        self._signs = np.where((low + high)[self._columns] < 0.0, -1.0, 1.0)
+        self._signs = np.where(low[self._columns] + high[self._columns] < 0.0, -1.0, 1.0)
         self.flexion_rad = np.full(len(self._columns), np.inf)
 
     def update(self, elapsed_s: float, values: FloatArray) -> None:
