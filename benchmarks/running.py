@@ -16,16 +16,17 @@ FEET = tuple(side.foot for side in Side)
 
 
 class Run:
-    """One recording's feet through hub, detector and estimator, timed."""
+    """One recording's feet through hub, detector (the shipped one if none is given) and estimator, timed."""
 
-    def __init__(self, recording: Recording, rate_hz: float) -> None:
+    def __init__(self, recording: Recording, rate_hz: float, detector: EventDetector | None = None) -> None:
         feet = {name: stream for name, stream in recording.imus.items() if name in FEET}
         hub = SensorHub(tuple(feet), HubSettings(frame_rate_hz=rate_hz))
-        detector, estimator = EventDetector(), StepEstimator()
+        detector, estimator = detector or EventDetector(), StepEstimator()
         self.events: list[GaitEvent] = []
         self.strides: list[Stride] = []
         self.steps: list[Step] = []
         self.poses: list[FootPose] = []
+        self.early: list[Stride] = []
         frames: list[BodyFrames] = []
         self.seconds = {"hub": 0.0, "events": 0.0, "steps": 0.0}
 
@@ -58,6 +59,7 @@ class Run:
         self.events += events
         self.strides += out.strides
         self.steps += out.steps
+        self.early += out.early
         self.poses += out.poses
 
     def times(self, side: Side, kind: str) -> np.ndarray:

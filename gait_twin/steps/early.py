@@ -19,7 +19,7 @@ RESTS = 7
 """What the foot still goes after a heel strike is the median of so many strides before."""
 FIRST_REST_M, FIRST_REST_SD_M = 0.02, 0.03
 """... and this before any (foot_vicon, docs/events_and_steps.md)."""
-LEAST_SD_M = 0.02
+LEAST_SD_M = 0.015
 """No early length is known better."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""

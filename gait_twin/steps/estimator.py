@@ -198,7 +198,7 @@ class StepEstimator:
 
     def _missed(self, flat: Flat, event: GaitEvent, stride_s: float) -> Flat | None:
         """Foot-flat of a heel strike that the samples alone did not show: the event says where to look."""
-        parts = split(flat, event.time_s, stride_s, self._settings)
+        parts = split(flat, event.time_s, stride_s, self._settings) if self._settings.flats_from_events else None
         if parts is None:
             return None
         flats = self._flats[event.side]

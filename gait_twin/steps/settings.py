@@ -23,7 +23,7 @@ class StepSettings:
     zero_velocity_sd_mps: float = setting(
         0.015, "How well a flat foot's sensor stands still, m/s.", low=0.001, high=0.2
     )
-    moving_flat_m: float = setting(0.03, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5)
+    moving_flat_m: float = setting(0.05, "What a foot-flat's motion adds to that, m/s per rad/s.", low=0.0, high=0.5)
     sensor_height_m: float = setting(
         0.12, "Height of the foot's sensor over the sole, on which a flat foot rolls, m.", low=0.0, high=0.3
     )
@@ -50,7 +50,7 @@ class StepSettings:
         high=0.8,
     )
     max_surprise: float = setting(
-        1.5, "A dip is a foot-flat if the velocity integrated to it is within so many SDs of rest.", low=0.5, high=10.0
+        1.0, "A dip is a foot-flat if the velocity integrated to it is within so many SDs of rest.", low=0.5, high=10.0
     )
     level_sd_m: float = setting(
         0.01, "How level ground is that passes for level, from foot-flat to foot-flat, m.", low=0.001, high=1.0
@@ -60,6 +60,10 @@ class StepSettings:
         "Ground passes for level where a swing's rise is within so many of its SDs of none; 0: never.",
         low=0.0,
         high=4.0,
+    )
+    flats_from_events: bool = setting(
+        True,
+        "Where no foot-flat shows, a heel strike says where the foot was flattest; false: its strides are not valid.",
     )
     max_stride_s: float = setting(2.5, "Two heel strikes further apart are not one stride, s.", low=1.0, high=6.0)
     max_gap_s: float = setting(0.04, "Lost samples longer than this spoil the swing they lie in, s.", low=0.0, high=0.3)

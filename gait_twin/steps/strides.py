@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 EVENT_SD_S = 0.012
 """Scatter of a detected event against manual labels (docs/events_and_steps.md)."""
-LENGTH_SD_FACTOR = 1.0
+LENGTH_SD_FACTOR = 0.88
 """Measured errors of stride length over the filter's own SD (docs/events_and_steps.md)."""
 ANGLE_SD_RAD = 0.03
 """SD of a foot angle: tilt of the filter, and that a foot-flat is not quite flat."""
