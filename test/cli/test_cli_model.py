@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gait_twin.recording import BagWriter, load, open_bag, save
+from gait_twin.recording import BagWriter, GroundReaction, Side, load, open_bag, save
+from gait_twin.recording import messages as m
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 from gait_twin.twin import load_model, read_table
 from gait_twin.twin.opensim_api import opensim
@@ -182,6 +183,29 @@ def test_a_bag_with_topics_of_its_own(tmp_path: Path, walk: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith("gait-twin: ")
     assert set(load(bag, topics=names).imus) == set(names)
+
+
+def test_plates_in_a_bag_are_used(tmp_path: Path, walk: Path) -> None:
+    """A treadmill that tells 200 N and 600 N: the analysis takes them as the live twin does."""
+    bag, out = tmp_path / "plated", tmp_path / "out"
+    with open_bag(walk) as source, BagWriter(bag) as writer:
+        raws = [(raw.log_ns, raw.topic, raw.type_name, bytes(raw.data)) for raw in source.messages()]
+        for log_ns in range(raws[0][0], raws[-1][0], 10_000_000):
+            for side, up in ((Side.RIGHT, 200.0), (Side.LEFT, 600.0)):
+                force, none = np.array([[0.0, 0.0, up]] * 2), np.zeros(3)
+                ground = GroundReaction(0.0, force, force, np.zeros(2), none, none, 1.0)
+                message = m.to_wrench(m.make_bag_message, m.TimeBase(log_ns), ground, side, "treadmill/")
+                data = bytes(m.typestore().serialize_cdr(message, message.__msgtype__))
+                raws.append((log_ns, f"/plates/{side}", message.__msgtype__, data))
+        for log_ns, topic, type_name, data in sorted(raws, key=lambda raw: raw[0]):
+            writer.write(topic, type_name, log_ns, data)
+    done = gait_twin("analyze", bag, "--out", out, "--no-plots")
+    assert done.returncode == 0, done.stderr
+    table = read_table(out / "ground_reactions.mot")
+    assert len(table.time_s) > 400
+    inner = slice(None, -20)  # the last plates' samples come before the last frame
+    np.testing.assert_allclose(table["ground_force_r_vy"][inner], 200.0, atol=1e-3)
+    np.testing.assert_allclose(table["ground_force_l_vy"][inner], 600.0, atol=1e-3)
 
 
 @pytest.mark.data
