@@ -10,7 +10,7 @@ to every topic. The delay is from before the write to after the publication. Tar
 On a machine at work all processes are stopped now and then, and a pty hands its bytes on in a kernel thread that waits
 for its turn as well; so the 99th percentile is given of the whole, of the median second and of the best third in a
 row, with the load meanwhile, the emulator's own lateness, the waits of this process for the processor, and the
-pauses of its garbage collector.
+pauses of its garbage collector. `--realtime` shows what the driver itself takes, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -179,13 +179,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--protocol", default="xsens_mti")
     parser.add_argument("--transport", choices=("serial", "udp", "tcp"), default="serial")
-    parser.add_argument("--nice", type=int, default=0, help="priority of all processes: -15 on a machine at work")
+    parser.add_argument(
+        "--realtime", action="store_true", help="before all other programs of the machine (SCHED_RR; needs root)"
+    )
     parser.add_argument("--out", type=Path)
     parser.add_argument("--role", choices=("emulate", "serve", "listen"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.role:
-        os.nice(arguments.nice)
+        if arguments.realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         {"emulate": emulate, "serve": serve, "listen": listen}[arguments.role](arguments)
         return
     os.environ.setdefault("ROS_DOMAIN_ID", "97")
@@ -227,7 +230,7 @@ def main() -> None:
         f"of the best third in a row {result['p99_best_third_ms']:.2f}; the emulator's own lateness p99 "
         f"{sent['late_p99_ms']:.2f}; garbage collector's longest pause {result['gc_longest_ms']:.1f}"
     )
-    where = f"load {load:.1f} on {os.cpu_count()} cores, nice {arguments.nice}"
+    where = f"load {load:.1f} on {os.cpu_count()} cores{', all real-time' * arguments.realtime}"
     waited = f"waited {result['waited_for_processor_s']:.1f} s for it"
     print(f"processor {100 * result['processor']:.0f} % of one core, {waited}; {where}")
     if arguments.out:
