@@ -36,7 +36,7 @@ from gait_twin.events import EventDetector
 from gait_twin.recording import SEGMENTS, BodyFrames, Recording, Side, SlotStatus, Stride, TwinState
 from gait_twin.recording.importers import IMPORTERS
 from gait_twin.sensing import HubSettings, SensorHub
-from gait_twin.service.analysis import blocks, push, with_mounting
+from gait_twin.service.feeding import blocks, push, with_mounting
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 from gait_twin.steps import StepEstimator
 from gait_twin.twin import Skeleton, Twin, TwinSettings, build_default_model, load_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from gait_twin.recording import (
 )
 from gait_twin.recording.axes import ros_to_opensim
 from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.service.feeding import Progress, blocks, push, with_mounting
 from gait_twin.service.model import DEFAULT, default_model
 from gait_twin.service.motion import MOTION_RATE_HZ, BodyPoses, figure
 from gait_twin.service.results import (
@@ -60,16 +61,9 @@ if TYPE_CHECKING:
     import opensim
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[float], None]
-"""Called with the fraction done, 0-1."""
 
-BLOCK_S = 5.0
-"""Results do not depend on it: long enough to be fast, short enough to show progress."""
 MASS_TOLERANCE = 0.03
 """A model's mass may differ so much from the person's before it is said, fraction."""
-LONG_STRIDES = 8
-"""Strides that a recording is first searched for to find the forward direction; where there are fewer, the live
-hub's number serves."""
 
 
 @dataclass(frozen=True)
@@ -81,68 +75,6 @@ class AnalysisSettings:
     steps: StepSettings = field(default_factory=StepSettings)
     twin: TwinSettings = field(default_factory=TwinSettings)
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
-
-
-def blocks(recording: Recording, block_s: float = BLOCK_S) -> Iterator[tuple[float, list[tuple[str, slice]]]]:
-    """Page through a recording's streams together.
-
-    Yields
-    ------
-    (float, list of (str, slice))
-        End of the block (s), and each segment's rows within it.
-    """
-    ends = dict.fromkeys(recording.imus, 0)
-    for end_s in np.arange(block_s, recording.duration_s + block_s, block_s):
-        rows = []
-        for segment, stream in recording.imus.items():
-            start, ends[segment] = ends[segment], int(np.searchsorted(stream.time_s, end_s))
-            if ends[segment] > start:
-                rows.append((segment, slice(start, ends[segment])))
-        yield float(end_s), rows
-
-
-def push(hub: SensorHub, recording: Recording, rows: Sequence[tuple[str, slice]]) -> None:
-    """Hand rows of a recording's streams, as `blocks` gives them, to a hub."""
-    for segment, part in rows:
-        stream = recording.imus[segment]
-        gyr, quat, mag = (
-            None if channel is None else channel[part]
-            for channel in (stream.gyr_radps, stream.quat_wxyz, stream.mag_ut)
-        )
-        hub.push(segment, stream.time_s[part], stream.acc_mps2[part], gyr, quat, mag)
-
-
-def with_mounting(recording: Recording, settings: HubSettings, progress: Progress | None = None) -> HubSettings:
-    """Find from the whole recording which way each sensor faces, for a hub that is to know it from the start.
-
-    Live, a heading is provisional until the person has walked; a recording can be looked at first, so that
-    its first steps are as good as its last.
-
-    Parameters
-    ----------
-    recording
-        What was measured.
-    settings
-        Settings of the hub; the mounting they give is kept.
-    progress
-        Told the fraction done.
-    """
-    found: tuple[str, ...] = ()
-    for strides in sorted({LONG_STRIDES, settings.heading_strides}, reverse=True):
-        hub = SensorHub(tuple(recording.imus), dataclasses.replace(settings, heading_strides=strides))
-        for end_s, rows in blocks(recording):
-            push(hub, recording, rows)
-            hub.poll()
-            if progress:
-                progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
-            if len(hub.calibration.mounting()) == len(recording.imus):
-                break  # a heading that was found stays: the rest of the recording tells nothing new
-        else:
-            hub.flush()
-        found = hub.calibration.mounting()
-        if len(found) == sum(one.calibrated for one in hub.calibration.segments.values()):
-            break
-    return dataclasses.replace(settings, mounting=(*found, *settings.mounting))
 
 
 class _Pipeline:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from gait_twin.errors import InputError
-from gait_twin.service.analysis import Progress
 from gait_twin.service.comparison import Comparison, compare
 from gait_twin.service.cycles import gait_cycles, write_cycles
+from gait_twin.service.feeding import Progress
 from gait_twin.service.results import GROUND_REACTIONS, MOMENTS, POWERS, Analysis
 from gait_twin.service.summary import summarize
 from gait_twin.service.tables import write_events, write_joints, write_steps, write_strides
