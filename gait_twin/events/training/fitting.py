@@ -91,7 +91,7 @@ def fit(walks: list[Walk], outs: list[NDArray[np.float32]]) -> dict[str, Any]:
     for kind in EventKind:
         scores = {t: _score(walks, found[t], kind)[0] for t in found}
         # Of the flat top the lowest: ways of walking that are new are the less certain
-        threshold = min(t for t, f1 in scores.items() if f1 > max(scores.values()) - 0.002)
+        threshold = min(t for t, f1 in scores.items() if f1 > max(scores.values()) - 0.001)
         _, spread_s, real = _score(walks, found[threshold], kind)
         size = np.log(spread_s)
 
