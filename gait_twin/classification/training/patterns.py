@@ -37,8 +37,8 @@ PATTERNS = (
 )
 BOTH_SIDES = ("normal", "crouch", "shuffling", "toe_walking")
 """Patterns of both legs alike: they have no affected side."""
-WALKS = 630
-"""Of the shipped model: 70 of each pattern."""
+WALKS = 360
+"""Of the shipped model: 40 of each pattern."""
 CHUNK = 30
 """Walks of one file in the cache."""
 CYCLES = 16

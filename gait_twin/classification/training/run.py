@@ -35,7 +35,7 @@ def silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train a classifier; the defaults made the shipped weights."""
 
-    epochs: int = setting(40, "Passes over all walks.", low=1, high=1000)
+    epochs: int = setting(50, "Passes over all walks.", low=1, high=1000)
     members: int = setting(3, "Networks that are averaged.", low=1, high=20)
     batch: int = setting(128, "Cycles a step of the optimiser.", low=2, high=4096)
     learning_rate: float = setting(3e-3, "Highest learning rate.", low=1e-6, high=0.1)

@@ -1,7 +1,7 @@
 """Cycles like no known gait, made from known ones: what a classifier learns "unknown" from.
 
 Outlier exposure (Hendrycks et al. 2019, ICLR): a network that has to tell known gaits from many made-up ones draws its
-borders closer around the known ones. A made-up cycle has smooth changes of a few joints, or legs of two different
+borders closer around the known ones. A made-up cycle has smooth changes of a few joints, or parts of two different
 gaits, or a deviation turned round or overdone. None is meant to be a gait that anyone has.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gait_twin.classification.channels import CHANNELS, LEGS
+from gait_twin.classification.channels import CHANNELS
 from gait_twin.classification.network import STEPS
 
 Float32Array = NDArray[np.float32]
 
-SHARES = (0.6, 0.2, 0.2)
-"""Of changed joints, of mixed legs, and of deviations turned round or overdone."""
+SHARES = (0.45, 0.4, 0.15)
+"""Of changed joints, of mixed gaits, and of deviations turned round or overdone."""
 STRIDE_S = 1.2
 _NAMES = [channel.name for channel in CHANNELS]
 
@@ -45,6 +45,20 @@ PLANES = tuple(
     )
 )
 """Places that move in the sagittal, frontal and transverse plane: joints of a plane change together."""
+
+
+_FRONTAL = ("hip_adduction", "pelvis_list", "lumbar_bending")
+PARTS = tuple(
+    np.array([i for i, channel in enumerate(CHANNELS) if wanted(channel)])
+    for wanted in (
+        lambda c: c.leg == "near",
+        lambda c: c.leg == "far",
+        lambda c: not c.leg,
+        lambda c: c.source in _FRONTAL,
+        lambda _: True,
+    )
+)
+"""Of the body: a leg, the pelvis and the trunk, what moves in the frontal plane; and last the whole."""
 
 
 def _chosen(rng: np.random.Generator) -> list[int]:
@@ -96,18 +110,16 @@ def strange(
             x[row, :, column] += size * shapes[k]
             if rate is not None:
                 x[row, :, rate] += factor * size * curve_sd[column] * slopes[k] / STRIDE_S / curve_sd[rate]
-    near, far = (np.array([i for i, c in enumerate(CHANNELS) if c.leg == leg]) for leg in LEGS)
-    parts = (near, far, np.array([i for i, c in enumerate(CHANNELS) if not c.leg]), np.arange(x.shape[2]))
     before, usual = x.copy(), x.mean(axis=0)
     order = rng.permutation(n)
     for row in np.flatnonzero(kinds == 1):
         other = int(order[row])
         if labels[other] == labels[row]:
             other = int(np.argmax(labels != labels[row]))  # the first of another class
-        part = parts[int(rng.integers(3))]
+        part = PARTS[int(rng.integers(4))]
         x[row, :, part] = before[other, :, part]
     for row in np.flatnonzero(kinds == 2):
         by = float(rng.uniform(-1.2, -0.3) if rng.random() < 0.5 else rng.uniform(1.6, 2.5))
-        part = parts[int(rng.choice(4, p=(0.17, 0.17, 0.16, 0.5)))]
+        part = PARTS[-1] if rng.random() < 0.5 else PARTS[int(rng.integers(4))]
         x[row, :, part] = (usual[:, part] + by * (before[row][:, part] - usual[:, part])).T
     return x
