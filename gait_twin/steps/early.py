@@ -11,8 +11,8 @@ import numpy as np
 
 from gait_twin.recording import GaitEvent, Stride
 from gait_twin.steps.foot import FLAT_HALF_WIDTH_S, Flat, FootTracker
+from gait_twin.steps.recent import REMEMBERED_S
 from gait_twin.steps.settings import StepSettings
-from gait_twin.steps.split import part
 from gait_twin.steps.swing import FlatReading, Samples, smooth
 
 RESTS = 7
@@ -85,8 +85,9 @@ class EarlyStrides:
             self._before_s = strike.time_s
             if stride is not None:
                 found.append(stride)
-            while self._flats and self._flats[0].time_s < strike.time_s - self._settings.max_stride_s:
-                self._flats.popleft()
+        while self._flats and self._flats[0].time_s < now_s - REMEMBERED_S:
+            self._flats.popleft()
+        foot.recent.forget()
         return found
 
     def _stride(self, strike: GaitEvent, foot: FootTracker) -> Stride | None:
@@ -121,21 +122,18 @@ class EarlyStrides:
         )
 
     def _until(self, known_s: float, foot: FootTracker) -> Samples | None:
-        """Samples from the last foot-flat to an instant, whether or not the foot has been flat since."""
-        samples = next((f.swing.samples for f in self._flats if f.time_s >= known_s and f.swing is not None), None)
-        if samples is None:
-            samples = foot.since_flat()
+        """Samples from the foot-flat that was known last at an instant, up to it."""
+        start = next((f for f in reversed(self._flats) if f.known_s <= known_s), None)
+        samples = None if start is None else foot.recent.since(start.time_s, start.state, known_s)
         if samples is None:
             return None
-        end = int(np.searchsorted(samples.time_s, known_s + 1e-6))
-        if end < 3:
-            return None
+        end = len(samples.time_s)
         dt_s = float(samples.time_s[1] - samples.time_s[0])
         last = slice(max(0, end - 1 - round(FLAT_HALF_WIDTH_S / dt_s)), end)
         rate = samples.rate[last].mean(axis=0)
         motion = float(np.sqrt((samples.rate[last] ** 2).sum(axis=1).mean()))
         reading = FlatReading(samples.force[last].mean(axis=0), rate, motion)
-        return replace(part(samples, slice(0, end)), end=reading)
+        return replace(samples, end=reading)
 
 
 def _known_s(strike: GaitEvent) -> float:

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from gait_twin.recording import FootPose, Side
 from gait_twin.steps.clipping import clipped
 from gait_twin.steps.quaternion import Quat, rotate, turn
+from gait_twin.steps.recent import DOUBTFUL, LOST, Recent
 from gait_twin.steps.settings import StepSettings
 from gait_twin.steps.stance import FootFlat, FootFlatFinder, MotionMeasure
 from gait_twin.steps.swing import (
@@ -44,8 +45,6 @@ FLAT_SIZE_SD = 0.02
 """A walking foot-flat tells the size of gravity to this; once only, for its error is not by chance."""
 REST_SIZE_SD = 0.003
 """... and a second of standing."""
-DOUBTFUL, LOST = 1, 2
-"""Flaws of a sample: saturated or bridged over a short gap; lost in a longer one."""
 REST_TILT_SD_RAD = 0.02
 """A foot may have been put down anew between two seconds of standing."""
 
@@ -68,6 +67,8 @@ class Flat:
         Counts the trajectory's beginnings: positions of different chains do not compare.
     known_s
         Instant of the sample that made it known, s.
+    state
+        What the filter knows there.
     """
 
     time_s: float
@@ -76,6 +77,7 @@ class Flat:
     swing: Swing | None
     chain: int
     known_s: float
+    state: FlatState
 
 
 class FootTracker:
@@ -106,6 +108,7 @@ class FootTracker:
         covariance = np.diag([settings.tilt_sd_rad**2] * 2 + [0.0] + variances)
         self._known = FlatState(np.eye(3), np.zeros(3), np.zeros(3), 1.0, covariance, np.zeros(3), 1.0)
         self._largest = np.zeros(3)
+        self.recent = Recent(dt_s)
         self._chain = -1
         self._last: tuple[float, FloatArray] | None = None
         self._begin_chain()
@@ -153,23 +156,6 @@ class FootTracker:
         flat = self._close(found, self._last[0])
         return [flat] if flat is not None else []
 
-    def since_flat(self) -> Samples | None:
-        """Samples from the last foot-flat to now; `end` says nothing."""
-        if self._state is None or self._last is None:
-            return None
-        n = self._count - self._base
-        matrices = Rotation.from_quat(np.array(self._quats), scalar_first=True).as_matrix()
-        return Samples(
-            np.arange(1 - n, 1, dtype=np.float64) * self._dt_s + self._last[0],
-            self._samples[:, :3],
-            self._samples[:, 3:] - self._state.rate_bias,
-            matrices[0].T @ matrices,
-            self._flaws > 0,
-            not (self._flaws == LOST).any(),
-            self._state,
-            FlatReading(np.zeros(3), np.zeros(3), 0.0),
-        )
-
     def _run(
         self, time_s: FloatArray, samples: FloatArray, flaws: NDArray[np.int_]
     ) -> tuple[list[Flat], list[FootPose]]:
@@ -185,7 +171,10 @@ class FootTracker:
                 bridge = self._last[1] + part * (samples[0] - self._last[1])
                 spoilt = missing * self._dt_s > self._settings.max_gap_s
                 times = self._last[0] + part[:, 0] * gap_s
-                flats, _ = self._integrate(times, bridge, np.full(missing, LOST if spoilt else DOUBTFUL))
+                marked = np.full(missing, LOST if spoilt else DOUBTFUL)
+                self.recent.append(times, bridge, marked)
+                flats, _ = self._integrate(times, bridge, marked)
+        self.recent.append(time_s, samples, flaws)
         more, poses = self._integrate(time_s, samples, flaws)
         return flats + more, poses
 
@@ -325,7 +314,7 @@ class FootTracker:
         self._tilt_sd = math.sqrt(float(state.covariance[0, 0]))
         self._rebase(end, n, matrices, raw[:, :3])
         self._flat_s = flat_s
-        return Flat(flat_s, self._flat_position, state.rotation, swing, self._chain, now_s)
+        return Flat(flat_s, self._flat_position, state.rotation, swing, self._chain, now_s, state)
 
     def _first(self, rotation: FloatArray, reading: FlatReading) -> FlatState:
         """The trajectory begins: attitude from gravity, the rest as known of the sensor."""
