@@ -18,6 +18,7 @@ from gait_twin.nodes.cdr import header_stamp_ns
 from gait_twin.nodes.parameters import declare
 from gait_twin.nodes.topics import (
     KNOWN,
+    LOSSLESS_DEPTH,
     PLATES,
     RESULTS,
     SUBJECT,
@@ -88,6 +89,13 @@ class RecorderNode(GaitNode):
                 self.progress.watch(topic.name, counters)
         self.create_timer(FLUSH_S, self._flush, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"Recording to {self._path}")
+
+    def qos(self, topic: Topic) -> Any:
+        """Deeper than that of who needs the newest: a bag wants the samples of a busy half second, too."""
+        profile = super().qos(topic)
+        if topic.flow is Flow.SENSOR:
+            profile.depth = LOSSLESS_DEPTH
+        return profile
 
     def _chosen(self) -> list[Topic]:
         unknown = [name for name in self._settings.topics if name not in KNOWN]
