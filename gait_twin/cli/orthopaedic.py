@@ -41,7 +41,8 @@ def train_orthopaedic(
         walks = read_walks(path, update)
     with busy("Training and cross-validating"):
         model, scores = trained(walks)
-    shown = table("by subject", *(name.replace("_", " ") for name in _SCORES), title="Healthy against orthopaedic")
+    names = ("n", "balanced", "sens.", "spec.", "AUC", "ECE", "at best")
+    shown = table("by subject", *names, title="Healthy against orthopaedic")
     for name, row in scores.items():
         shown.add_row(name, f"{row['subjects']:.0f}", *(f"{row[key]:.3f}" for key in _SCORES[1:]))
     out.print(shown)
