@@ -39,6 +39,7 @@ BOTH_SIDES = ("normal", "crouch", "shuffling", "toe_walking")
 """Patterns of both legs alike: they have no affected side."""
 WALKS = 360
 """Of the shipped model: 40 of each pattern."""
+ABOUT = "It was trained on virtual subjects, whose deviations follow published descriptions; no patient was among them."
 CHUNK = 30
 """Walks of one file in the cache."""
 CYCLES = 16
