@@ -210,7 +210,11 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
             error = stride.stride_length_m - length
             errors.append(100.0 * error)
             pools[group_of(stride, length, part, walk), "gait_twin"].append(100.0 * error)
-            covered[group_of(stride, length, part, walk)].append(abs(error) / stride.stride_length_sd_m)
+            covered[group_of(stride, length, part, walk), "gait_twin"].append(abs(error) / stride.stride_length_sd_m)
+        for stride, length in captured_strides(run.early, calm):
+            key = group_of(stride, length, part, walk), "at heel strike"
+            pools[key].append(100.0 * (stride.stride_length_m - length))
+            covered[key].append(abs(stride.stride_length_m - length) / stride.stride_length_sd_m)
         plain = baseline.run(*run.samples(Side.RIGHT))
         theirs = []
         for a, b, way in zip(plain.flats_s[:-1], plain.flats_s[1:], plain.lengths_m, strict=True):
@@ -231,7 +235,7 @@ def vicon(data: Path, rate_hz: float) -> dict[str, Any]:
         s = spread(errors)
         if s["n"] == 0:
             continue
-        within = 100.0 * np.mean(np.array(covered[part]) < 1.0) if who == "gait_twin" else np.nan
+        within = 100.0 * np.mean(np.array(covered[part, who]) < 1.0) if (part, who) in covered else np.nan
         result[f"{part}.{who}"] = s | {"within_1sd_pct": float(within)}
         table.add_row(
             part,

@@ -21,6 +21,8 @@ FIRST_REST_M, FIRST_REST_SD_M = 0.02, 0.03
 """... and this before any (foot_vicon, docs/events_and_steps.md)."""
 LEAST_SD_M = 0.015
 """No early length is known better."""
+SHORTEST_SWING = 0.35
+"""From foot-flat to heel strike is at least this part of a stride."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
@@ -98,7 +100,12 @@ class EarlyStrides:
         if samples is None or not start_s < samples.time_s[0] < end_s < samples.time_s[-1] or not samples.valid:
             return None
         swing, _ = smooth(samples, self._settings)
-        x, y, _ = swing.displacement_m
+        if samples.time_s[0] > end_s - SHORTEST_SWING * (end_s - start_s):
+            return None  # what passed for a foot-flat lies in the swing
+        # Where the foot was flat more than once since the heel strike before, the ways between count as well
+        within = [f for f in self._flats if start_s < f.time_s <= samples.time_s[0] + 1e-6 and f.known_s <= known_s]
+        ways = [swing.displacement_m] + [f.swing.displacement_m for f in within[1:] if f.swing is not None]
+        x, y, _ = sum(ways, np.zeros(3))
         way = math.hypot(x, y)
         along = np.array([x, y]) / max(way, 1e-6)
         while self._finals and self._finals[0][0] <= known_s:
