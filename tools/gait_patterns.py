@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +58,13 @@ def cycle(walk: WalkSettings) -> dict[str, np.ndarray]:
 
 def main(out: Path) -> None:
     """Draw."""
-    walk = {"duration_s": 16.0, "straight_length_m": 60.0, "sway": 0.0}
-    people = [cycle(WalkSettings(**walk, style=1.0, seed=k)) for k in range(PEOPLE)]
+    walk = WalkSettings(duration_s=16.0, straight_length_m=60.0, sway=0.0)
+    people = [cycle(replace(walk, style=1.0, seed=k)) for k in range(PEOPLE)]
     patterns = [name for name in PATTERNS if name != "normal"]
     figure, axes = make_figure(2.1 * len(CURVES), 1.75 * len(patterns) + 0.5, len(patterns), len(CURVES), sharex=True)
     for row, pattern in zip(axes, patterns, strict=True):
         curves = {
-            color: cycle(WalkSettings(**walk, variability=0.0, pattern=pattern, severity=severity))
+            color: cycle(replace(walk, variability=0.0, pattern=pattern, severity=severity))
             for severity, color in SEVERITIES.values()
         }
         for ax, name in zip(row, CURVES.values(), strict=True):

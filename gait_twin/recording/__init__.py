@@ -4,7 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gait_twin.recording.frames import BodyFrames, SlotStatus
-from gait_twin.recording.gait import EventKind, FootPose, GaitClass, GaitEvent, GaitPhase, GroundReaction, Step, Stride, TwinState
+from gait_twin.recording.gait import (
+    EventKind,
+    FootPose,
+    GaitClass,
+    GaitEvent,
+    GaitPhase,
+    GroundReaction,
+    Step,
+    Stride,
+    TwinState,
+)
 from gait_twin.recording.recording import FootTrajectory, ImuStream, JointTrajectory, Recording, Subject, Truth
 from gait_twin.recording.segments import SEGMENTS, Side
 
