@@ -1,6 +1,6 @@
 """Gait patterns: the shipped classifier on virtual subjects that training and tuning never saw.
 
-    python benchmarks/classification.py [--cache build/patterns] [--walks 90] [--processes 2] [--weights FILE]
+    python benchmarks/classification.py [--cache build/patterns] [--walks 120] [--processes 2] [--weights FILE]
         [--leave-out] [--json FILE]
 
 Subjects of other seeds, bodies, ways of walking, sensors and places of these than in training. Each walk goes through
@@ -137,8 +137,8 @@ def left_out(training: CycleSet, test: CycleSet, cache: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path("build/patterns"))
-    parser.add_argument("--walks", type=int, default=90)
-    parser.add_argument("--hard", type=int, default=60)
+    parser.add_argument("--walks", type=int, default=120)
+    parser.add_argument("--hard", type=int, default=90)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--leave-out", action="store_true")
