@@ -9,7 +9,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from gait_twin.classification import ClassifierSettings
+from gait_twin.classification import ClassifierSettings, ScreenSettings
 from gait_twin.events import DetectorSettings
 from gait_twin.nodes.base import TransportSettings
 from gait_twin.nodes.imu_driver import ServedSettings
@@ -30,7 +30,7 @@ NODES: dict[str, tuple[tuple[str, Any], ...]] = {
     "event_detector": (("", DetectorSettings),),
     "step_estimator": (("", StepSettings),),
     "twin": (("", TwinSettings), ("", DisplaySettings)),
-    "classifier": (("", ClassifierSettings),),
+    "classifier": (("", ClassifierSettings), ("", ScreenSettings)),
     "recorder": (("", RecorderSettings),),
     "replay": (("", FlowSettings), ("", ReplaySettings)),
     "virtual_subject": (("", FlowSettings), ("walk", WalkSettings), ("sensors", SensorSettings)),

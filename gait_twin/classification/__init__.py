@@ -4,7 +4,7 @@ from gait_twin.classification.classifier import Classified, GaitClassifier, judg
 from gait_twin.classification.cycles import Cycle, CycleCutter
 from gait_twin.classification.network import Model
 from gait_twin.classification.orthopaedic import OrthopaedicScreen, screen
-from gait_twin.classification.settings import ClassifierSettings, of_subject
+from gait_twin.classification.settings import ClassifierSettings, ScreenSettings, of_subject
 
 __all__ = [
     "Classified",
@@ -14,6 +14,7 @@ __all__ = [
     "GaitClassifier",
     "Model",
     "OrthopaedicScreen",
+    "ScreenSettings",
     "judge",
     "of_subject",
     "screen",

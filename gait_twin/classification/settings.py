@@ -24,6 +24,20 @@ class ClassifierSettings:
         check(self)
 
 
+@dataclass(frozen=True)
+class ScreenSettings:
+    """Whether a second, separate question is asked."""
+
+    orthopaedic: bool = setting(
+        False,
+        "Also tell on gait_class/orthopaedic whether the walk is more like that of healthy people or of people with an "
+        "orthopaedic condition: see docs/models/orthopaedic.md. Its weights are for non-commercial use.",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 def of_subject(settings: ClassifierSettings, subject: Subject) -> ClassifierSettings:
     """Settings with the person's height and mass where they name none."""
     height_m = subject.height_m if math.isfinite(subject.height_m) else 0.0

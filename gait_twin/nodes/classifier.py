@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gait_twin.classification import ClassifierSettings, GaitClassifier, Model
+from gait_twin.classification import ClassifierSettings, GaitClassifier, Model, OrthopaedicScreen, ScreenSettings
 from gait_twin.nodes.base import run
 from gait_twin.nodes.diagnostics import Input
 from gait_twin.nodes.frames import FrameNode
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.topics import GAIT_CLASS, STRIDES, TWIN_STATE
+from gait_twin.nodes.topics import GAIT_CLASS, ORTHOPAEDIC, STRIDES, TWIN_STATE
 from gait_twin.recording import BodyFrames, GaitClass
 from gait_twin.recording.messages import (
     TimeBase,
@@ -23,7 +24,10 @@ from gait_twin.recording.messages import (
 
 
 class ClassifierNode(FrameNode):
-    """Wraps `gait_twin.classification.GaitClassifier`; its inputs may arrive in any order among each other."""
+    """Wraps `gait_twin.classification.GaitClassifier`; its inputs may arrive in any order among each other.
+
+    Asked for, it wraps `OrthopaedicScreen` too: another question about the same strides, on a topic of its own.
+    """
 
     def __init__(self) -> None:
         super().__init__("classifier", (("sensor_hub",), ("twin",), ("step_estimator",)))
@@ -35,6 +39,8 @@ class ClassifierNode(FrameNode):
         self._states: list[Any] = []
         self._strides: list[Any] = []
         self._classes = self.publisher(GAIT_CLASS)
+        self._screens = self.publisher(ORTHOPAEDIC) if declare(self, ScreenSettings).orthopaedic else None
+        self._screen: OrthopaedicScreen | None = None
         for topic, waiting in ((TWIN_STATE, self._states), (STRIDES, self._strides)):
             counters: list[Input] = []
             counters.append(
@@ -52,6 +58,8 @@ class ClassifierNode(FrameNode):
         """Start with a new classifier."""
         self._classifier = GaitClassifier(segments, self._settings, self._model)
         self._found = None
+        if self._screens is not None:
+            self._screen = OrthopaedicScreen(self._settings.height_m or math.nan)
 
     def take(self, base: TimeBase, frames: BodyFrames) -> None:
         """Classify with what came meanwhile, and publish."""
@@ -71,6 +79,9 @@ class ClassifierNode(FrameNode):
         strides = [from_stride(base, message) for message in self._strides]
         self._states.clear()
         self._strides.clear()
+        if self._screen is not None and self._screens is not None:
+            for found in self._screen.update(strides):
+                self._screens.publish(to_gait_class(make_ros_message, base, found))
         return states, strides
 
     def _publish(self, base: TimeBase, classes: list[GaitClass]) -> None:

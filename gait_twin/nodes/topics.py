@@ -91,6 +91,7 @@ EARLY_STRIDES = Topic("strides/early", "gait_twin_msgs/msg/Stride")
 STEPS = Topic("steps", "gait_twin_msgs/msg/Step")
 TWIN_STATE = Topic("twin_state", "gait_twin_msgs/msg/TwinState")
 GAIT_CLASS = Topic("gait_class", "gait_twin_msgs/msg/GaitClass")
+ORTHOPAEDIC = Topic("gait_class/orthopaedic", "gait_twin_msgs/msg/GaitClass")
 JOINT_STATES = Topic("joint_states", "sensor_msgs/msg/JointState")
 ROBOT_DESCRIPTION = Topic("robot_description", "std_msgs/msg/String", Flow.LATCHED)
 SUBJECT = Topic("subject", "gait_twin_msgs/msg/Subject", Flow.LATCHED)
@@ -116,6 +117,7 @@ RESULTS = (
     *(foot_odometry(side) for side in Side),
     TWIN_STATE,
     GAIT_CLASS,
+    ORTHOPAEDIC,
     *(make(side) for side in Side for make in (ground_reaction, center_of_pressure)),
     JOINT_STATES,
     ROBOT_DESCRIPTION,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gait_twin.classification import ClassifierSettings, GaitClassifier
-from gait_twin.recording import BodyFrames, SlotStatus, load, read_results
+from gait_twin.classification import ClassifierSettings, GaitClassifier, screen
+from gait_twin.recording import BodyFrames, SlotStatus, load, open_bag, read_results
+from gait_twin.recording.messages import TimeBase, from_gait_class
 from gait_twin.sensing import HubSettings, SensorHub
 
 pytestmark = pytest.mark.graph
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.graph
 def test_a_pattern_is_named_live_and_lies_in_the_bag(graph, tmp_path) -> None:
     out = tmp_path / "out"
     walk = {"walk.pattern": "drop_foot", "walk.affected_side": "left", "walk.severity": 0.8, "walk.turn_angle_deg": 0.0}
-    run = graph("demo", duration_s=16.0, rate=0.0, record=out, parameters={"virtual_subject": walk})
+    asked = {"virtual_subject": walk, "classifier": {"orthopaedic": True}}
+    run = graph("demo", duration_s=16.0, rate=0.0, record=out, parameters=asked)
     assert run.wait(150.0) == 0, run.output()
     results = read_results(out)
     assert len(results.classes) >= 5
@@ -25,6 +27,15 @@ def test_a_pattern_is_named_live_and_lies_in_the_bag(graph, tmp_path) -> None:
     assert last.start_s < results.strides[1].end_s
     assert "calcn_l" in last.segments
     assert "Gait: drop_foot" in run.output()
+
+    # the other question, on its own topic
+    with open_bag(out) as bag:
+        topic = next(name for name in bag.topics if name.endswith("gait_class/orthopaedic"))
+        screened = from_gait_class(TimeBase(0), bag.decode(list(bag.messages([topic]))[-1]))
+    live_screen = screen([results.strides], load(out).subject.height_m)
+    assert live_screen is not None
+    assert screened.model == live_screen.model == "orthopaedic"
+    np.testing.assert_allclose(screened.probabilities, live_screen.probabilities, atol=1e-6)
 
     # the same frames, states and strides at a desk
     recording = load(out)

@@ -103,6 +103,7 @@ BAD = {
     "event_detector": ["cutoff_hz:=99.0"],
     "step_estimator": ["max_stride_s:=fast"],
     "twin": ["model_path:=/nowhere.osim"],
+    "classifier": ["model_path:=/nowhere.npz"],
     "recorder": ["extra_topics:=['/x no/such/Type']"],
     "replay": ["bag:=/nowhere"],
     "virtual_subject": ["walk.speed_mps:=0.1"],
