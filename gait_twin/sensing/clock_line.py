@@ -6,11 +6,12 @@ second agree to microseconds it follows within seconds, where they scatter by mi
 The state is that of two-state clock models, offset and rate, the rate a random walk: L. Galleani, P. Tavella (2010),
 "Time and the Kalman filter", IEEE Control Systems 30(2).
 
-Why not the least delay of all, the lower envelope? Where short delays are common (queues, polling, radio slots) it is
-a little closer to the shortest possible one, but where they are rare (delays of a normal distribution in a stream
-that keeps its order) the least ever seen differs from sensor to sensor and from minute to minute by many
-milliseconds. The mean of a larger share would be steadier still there, and further from the shortest delay
-everywhere; `benchmarks/clock_fit.py` compares.
+The line itself is where delays begin: below that mean by what the spacing of the earliest samples says of a density
+that is even there (that of queues, polling and radio slots), averaged over two minutes.
+
+Why not the least delay of all, the lower envelope? Where short delays are rare (of a normal distribution, or in a
+stream that keeps its order) the least ever seen differs from sensor to sensor and from minute to minute by many
+milliseconds; mean and spacing stay. `benchmarks/clock_fit.py` compares.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ BUCKET_S = 1.0
 """The samples of so much device time make one point, s,"""
 LEAST = 8
 """or of more, until there are so many."""
-EARLIEST = 20
-"""One in so many is among the earliest."""
+EARLIEST, FEWEST = 20, 2
+"""One in so many is among the earliest, but never fewer."""
 FIRST_SD_S, FIRST_NOISE_S, PRIOR = 0.01, 0.002, 2
 """Scatter of delays and of points before any is measured, s; the latter counts as so many points."""
 UNSETTLED, POINTS = 4, 120
@@ -55,6 +56,7 @@ class ClockLine:
         self._p = (FIRST_SD_S**2, 0.0, skew_sd**2)  # variances of offset, of both, of slope
         self._q = wander**2
         self._noise_s = FIRST_NOISE_S
+        self._edge_s = 0.0  # from the mean of the earliest samples to where their spacing says that delays begin
         self._points = self._beyond = 0
         self._bucket: list[tuple[float, float]] = []
 
@@ -64,7 +66,11 @@ class ClockLine:
         return math.sqrt(self._p[2])
 
     def __call__(self, x: float) -> float:
-        """Height of the line, s."""
+        """Height of the line, s: of the shortest delay, as far as the earliest samples tell it."""
+        return self._earliest(x) - self._edge_s
+
+    def _earliest(self, x: float) -> float:
+        """Mean delay of the earliest samples, s."""
         return self._offset_s + self.skew * (x - self._at_s)
 
     def take(self, x: float, y: float) -> None:
@@ -73,22 +79,27 @@ class ClockLine:
         if bucket and x - bucket[0][0] >= BUCKET_S and len(bucket) >= LEAST:
             middle = sum(x for x, _ in bucket) / len(bucket)
             delays = sorted(y - self.skew * (x - middle) for x, y in bucket)
-            share = max(1, len(delays) // EARLIEST)
-            self._follow(middle, sum(delays[:share]) / share)
+            share = max(FEWEST, len(delays) // EARLIEST)
+            mean = sum(delays[:share]) / share
+            if self._follow(middle, mean):
+                # order statistics of an even density: the mean of the first k lies (k + 1) / (k - 1) times as far
+                # from its beginning as the k-th lies from the mean
+                edge_s = (delays[share - 1] - mean) * (share + 1) / (share - 1)
+                self._edge_s += (edge_s - self._edge_s) / min(self._points + PRIOR, POINTS)
             bucket.clear()
         bucket.append((x, y))
         if not self._points:
             self._offset_s = min(self._offset_s, y - self.skew * x)
 
-    def _follow(self, x: float, y: float) -> None:
-        """Go on to a point of the line."""
+    def _follow(self, x: float, y: float) -> bool:
+        """Go on to a point of the line; whether it was one like the others."""
         self._points += 1
         if self._points == 1:
             self._at_s, self._offset_s = x, y
-            return
+            return True
         step, (a, b, c) = x - self._at_s, self._p
         a, b, c = a + step * (2.0 * b + step * c), b + step * c, c + self._q * step
-        predicted = self(x)
+        predicted = self._earliest(x)
         # while the slope is uncertain, so is which samples of a bucket came early
         noise = self._noise_s**2 + c * (0.5 * BUCKET_S) ** 2
         miss, limit = y - predicted, CLIP * math.sqrt(a + noise)
@@ -98,6 +109,7 @@ class ClockLine:
             miss = max(-limit, min(limit, miss))
         else:
             a, self._beyond = a + miss**2, 0
+        usual = abs(miss) < limit
         if self._points > UNSETTLED and abs(miss) <= limit:
             seen = min(self._points - UNSETTLED + PRIOR, POINTS)
             # of a normal distribution the mean distance is sqrt(2 / pi) standard deviations
@@ -106,3 +118,4 @@ class ClockLine:
         gain, turn = a / total, b / total
         self._at_s, self._offset_s, self.skew = x, predicted + gain * miss, self.skew + turn * miss
         self._p = (a * (1.0 - gain), b * (1.0 - gain), max(0.0, c - turn * b))
+        return usual
