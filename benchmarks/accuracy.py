@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py [--data DIR] [--only healthy vicon treadmill loop] [--json FILE] [--rate HZ]
 
 Subjects with odd numbers served to choose constants, even ones are reported apart; of the motion-captured trials
-those of the first day served. Streams run through the same sensor hub, detector and estimator as live.
+those of the first day served. Streams run through the same sensor hub, detector and estimator as live; events of
+foot_healthy_10m come from networks that never saw the person.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import baseline
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from running import Run
+from running import Run, left_out
 from scipy import signal
 from scoring import event_scores, spread
 
@@ -40,7 +41,7 @@ def healthy(data: Path, rate_hz: float) -> dict[str, Any]:
     trials, delays = [], defaultdict(list)
     for path in sorted(data.glob("foot_healthy_10m/*.json"), key=lambda p: [int(n) for n in p.stem.split("-")]):
         meta = json.loads(path.read_text())
-        run = Run(find_importer(path).load(path), rate_hz)
+        run = Run(find_importer(path).load(path), rate_hz, left_out(meta["Subject"]))
         part = "tuning" if meta["Subject"] % 2 else "reporting"
         start_s, end_s = (i / 100.0 for i in meta["TrialBoundaries"])
         out_s, back_s = (i / 100.0 for i in meta["UTurnBoundaries"])

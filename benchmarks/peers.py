@@ -27,7 +27,7 @@ import numpy as np
 from accuracy import RUNNING_MPS, captured_flats
 from rich.console import Console
 from rich.table import Table
-from running import Run
+from running import Run, left_out
 from scipy import signal
 from scoring import event_scores, spread
 
@@ -72,10 +72,12 @@ def run(data: Path, rate_hz: float) -> dict[str, Any]:
     tracks = {}
     for path in sorted([*data.glob("foot_healthy_10m/*.json"), *data.glob("foot_vicon/2017*.mat")]):
         recording = find_importer(path).load(path)
-        runs[path.stem] = run_ = Run(recording, rate_hz)
+        detector = None
         if path.suffix == ".json":
             metas[path.stem] = json.loads(path.read_text())
-        else:
+            detector = left_out(metas[path.stem]["Subject"])
+        runs[path.stem] = run_ = Run(recording, rate_hz, detector)
+        if path.suffix != ".json":
             tracks[path.stem] = recording.truth.foot_positions[Side.RIGHT]
         for side in Side:
             samples = run_.samples(side)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from pathlib import Path
 
 import numpy as np
 
 from gait_twin.events import EventDetector
+from gait_twin.events.network import Weights
+from gait_twin.events.neural import NeuralDetector
+from gait_twin.events.training.walks import splits
 from gait_twin.recording import BodyFrames, FootPose, GaitEvent, Recording, Side, Step, Stride
 from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.steps import StepEstimator, StepOutput
@@ -15,10 +20,22 @@ BLOCK_S = 2.0
 FEET = tuple(side.foot for side in Side)
 
 
+@functools.cache
+def _fold(number: int) -> Weights:
+    return Weights.load(Path(__file__).parent / "event_folds" / f"fold{number + 1}.npz")
+
+
+def left_out(subject: int) -> NeuralDetector:
+    """Detector whose network never saw this person of foot_healthy_10m; the shipped one learned from all of them."""
+    return NeuralDetector(weights=_fold(next(k for k, people in enumerate(splits()["folds"]) if subject in people)))
+
+
 class Run:
     """One recording's feet through hub, detector (the shipped one if none is given) and estimator, timed."""
 
-    def __init__(self, recording: Recording, rate_hz: float, detector: EventDetector | None = None) -> None:
+    def __init__(
+        self, recording: Recording, rate_hz: float, detector: EventDetector | NeuralDetector | None = None
+    ) -> None:
         feet = {name: stream for name, stream in recording.imus.items() if name in FEET}
         hub = SensorHub(tuple(feet), HubSettings(frame_rate_hz=rate_hz))
         detector, estimator = detector or EventDetector(), StepEstimator()
