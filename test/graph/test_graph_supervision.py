@@ -141,7 +141,7 @@ def test_live_takes_any_drivers_topics(graph, processes, tmp_path, feet_bag) -> 
     run.wait_for("Recording to", 30.0)
     time.sleep(3.0)
     driver = processes(
-        ["gait_twin.nodes.replay", "--ros-args", "-p", f"bag:={feet_bag}", "-p", "rate:=2.0",
+        ["gait_twin.nodes.replay", "--ros-args", "-p", f"bag:={feet_bag}", "-p", "rate:=1.0",
          "-r", "imu/calcn_r/data_raw:=/vendor/right", "-r", "imu/calcn_l/data_raw:=/vendor/left"],
         name="driver",
     )  # fmt: skip
