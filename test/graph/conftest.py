@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,31 +62,3 @@ def graph(processes):
         return processes([sys.executable, "-c", RUN, mode, json.dumps(given)], name=name or f"graph-{mode}")
 
     return start
-
-
-def node_pids(runner_pid: int) -> dict[str, int]:
-    """Ids of the nodes of a runner, by name."""
-    import psutil
-
-    found = {}
-    for process in psutil.Process(runner_pid).children(recursive=True):
-        try:
-            words = process.cmdline()
-        except psutil.Error:
-            continue
-        for word in words:
-            if word.startswith("gait_twin.nodes."):
-                found[word.rpartition(".")[2]] = process.pid
-    return found
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail(f"{what} did not happen within {timeout_s} s")
-        time.sleep(0.05)
-
-
-def kill_9(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import kill_9, node_pids, wait_until
+from graph_processes import kill_9, node_pids, wait_until
 
 from gait_twin.errors import InputError
 from gait_twin.graph import RECORDER, ROOMS

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="ROS's launch is not installed here; source a ROS 2 to run this")
 
-from conftest import wait_until
+from graph_processes import wait_until
 
 from gait_twin.graph import ROOMS
 from gait_twin.recording import open_bag
