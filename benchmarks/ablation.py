@@ -3,7 +3,7 @@
     python benchmarks/ablation.py [--data DIR] [--folds DIR] [--json FILE]
 
 The same frames for all. Events of foot_healthy_10m come from networks that left their subject out (--folds, written by
-`gait-twin train events --folds`; without it from the shipped ones, which have seen these people).
+`gait-twin train events --folds`).
 
 - network alone: its events; lengths by integration from stance to stance, no zero-velocity filter.
 - ZUPT alone: foot-flats from the samples; a swing lies between two of them, and its ends stand for events.
@@ -31,12 +31,12 @@ from typing import Any
 import baseline
 import numpy as np
 from accuracy import _feet_apart, captured_flats, captured_strides, group_of
+from event_cases import FOLDS
 from rich.console import Console
 from rich.table import Table
-from running import Run
+from running import Run, left_out
 from scoring import event_scores, spread
 
-from gait_twin.events.network import Weights
 from gait_twin.events.neural import NeuralDetector
 from gait_twin.recording import BodyFrames, EventKind, GaitEvent, Side, Stride
 from gait_twin.recording.importers import find_importer
@@ -173,23 +173,21 @@ def by_flats(frames: BodyFrames) -> Found:
     return found
 
 
-def healthy(data: Path, folds: Path | None) -> dict[str, Any]:
+def healthy(data: Path, folds: Path) -> dict[str, Any]:
     """Events against labels; subjects of the first fold apart, on whom no setting was chosen."""
     from gait_twin.events.training.walks import splits
 
-    people = splits()["folds"]
-    weights = [Weights.load(folds / f"fold{k + 1}.npz") for k in range(len(people))] if folds else None
+    test_people = splits()["folds"][0]
     cases: dict[tuple[str, str, str], list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
     legs: dict[tuple[str, str], list[float]] = defaultdict(list)
     valid: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for path in sorted(data.glob("foot_healthy_10m/*.json")):
         meta = json.loads(path.read_text())
-        fold = next(k for k, subjects in enumerate(people) if meta["Subject"] in subjects)
-        part = "test subjects" if fold == 0 else "others"
+        subject = meta["Subject"]
+        part = "test subjects" if subject in test_people else "others"
         run = Run(find_importer(path).load(path), 100.0)
         start_s, end_s = (i / 100.0 for i in meta["TrialBoundaries"])
-        chosen = weights[fold] if weights else None
-        for who, found in given(run, lambda chosen=chosen: NeuralDetector(weights=chosen)).items():
+        for who, found in given(run, lambda subject=subject: left_out(subject, folds)).items():
             for side, key in ((Side.LEFT, "LeftFootEvents"), (Side.RIGHT, "RightFootEvents")):
                 labels = np.array(meta[key]) / 100.0
                 labels = labels[labels[:, 1] <= min(end_s + 0.1, run.time_s[-1])]
@@ -203,7 +201,7 @@ def healthy(data: Path, folds: Path | None) -> dict[str, Any]:
                 run.strides = found.strides
                 legs[part, who] += _feet_apart(run, start_s, meta["UTurnBoundaries"][0] / 100.0)
     title = "foot_healthy_10m: events; strides within the walk; left over right foot's speed, %"
-    table = Table(title=title + ("" if folds else " (networks that have seen these people)"), title_justify="left")
+    table = Table(title=title, title_justify="left")
     for column in ("part", "who", "HS F1 ±50", "HS F1 ±100", "HS median / p95 ms", "TO F1 ±50", "TO F1 ±100",
                    "TO median / p95 ms", "strides valid / all", "left over right"):  # fmt: skip
         table.add_column(column)
@@ -257,8 +255,7 @@ def vicon(data: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GAIT_TWIN_DATA", ROOT / "../shared/data")))
-    folds = ROOT / "benchmarks/event_folds"
-    parser.add_argument("--folds", type=Path, default=folds if folds.exists() else None)
+    parser.add_argument("--folds", type=Path, default=FOLDS, help="folder of the networks of cross-validation")
     parser.add_argument("--json", type=Path, help="write all figures there")
     args = parser.parse_args()
     result = {"healthy": healthy(args.data, args.folds), "vicon": vicon(args.data)}

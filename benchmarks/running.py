@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from event_cases import FOLDS
 
 from gait_twin.events import EventDetector
 from gait_twin.events.network import Weights
@@ -21,13 +22,14 @@ FEET = tuple(side.foot for side in Side)
 
 
 @functools.cache
-def _fold(number: int) -> Weights:
-    return Weights.load(Path(__file__).parent / "event_folds" / f"fold{number + 1}.npz")
+def _weights(path: Path) -> Weights:
+    return Weights.load(path)
 
 
-def left_out(subject: int) -> NeuralDetector:
+def left_out(subject: int, folds: Path = FOLDS) -> NeuralDetector:
     """Detector whose network never saw this person of foot_healthy_10m; the shipped one learned from all of them."""
-    return NeuralDetector(weights=_fold(next(k for k, people in enumerate(splits()["folds"]) if subject in people)))
+    fold = next(k for k, people in enumerate(splits()["folds"]) if subject in people)
+    return NeuralDetector(weights=_weights(folds / f"fold{fold + 1}.npz"))
 
 
 class Run:

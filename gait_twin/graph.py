@@ -153,8 +153,11 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         subject, segments = Subject("virtual subject", walk.height_m, walk.mass_kg), tuple(sensors.segments)
         source = _changed("walk.", walk) | _changed("sensors.", sensors)
 
-    height, mass = subject.height_m, subject.mass_kg
-    if not math.isfinite(height) and not options.model_path:
+    # 0: not known
+    height = subject.height_m if math.isfinite(subject.height_m) else 0.0
+    mass = subject.mass_kg if math.isfinite(subject.mass_kg) else 0.0
+    person = {"height_m": height, "mass_kg": mass}
+    if not height and not options.model_path:
         notices.append(f"The person's height is not known: the twin is {DEFAULT_HEIGHT_M} m tall.")
     prefix = f"{options.namespace.strip('/')}/" if options.namespace.strip("/") else ""
     parameters: dict[str, dict[str, Any]] = {
@@ -165,14 +168,11 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         "step_estimator": {},
         "twin": {
             "model_path": str(Path(options.model_path).absolute()) if options.model_path else "",
-            "height_m": height if math.isfinite(height) else DEFAULT_HEIGHT_M,
-            "mass_kg": mass if math.isfinite(mass) else DEFAULT_MASS_KG,
+            "height_m": height or DEFAULT_HEIGHT_M,
+            "mass_kg": mass or DEFAULT_MASS_KG,
             "frame_prefix": prefix,
         },
-        "classifier": {
-            "height_m": height if math.isfinite(height) else 0.0,
-            "mass_kg": mass if math.isfinite(mass) else 0.0,
-        },
+        "classifier": {**person},
     }
     if options.record is not None:
         parameters[RECORDER] = {
@@ -181,8 +181,7 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
             **({"extra_topics": list(options.extra_topics)} if options.extra_topics else {}),
             "subject_name": subject.name,
             "model": parameters["twin"]["model_path"] or DEFAULT_MODEL,
-            "height_m": height if math.isfinite(height) else 0.0,
-            "mass_kg": mass if math.isfinite(mass) else 0.0,
+            **person,
         }
     played = mode in SOURCES
     if played:

@@ -8,10 +8,9 @@ from typing import Any
 
 from gait_twin.classification import ClassifierSettings, GaitClassifier, Model, OrthopaedicScreen, ScreenSettings
 from gait_twin.nodes.base import run
-from gait_twin.nodes.diagnostics import Input
 from gait_twin.nodes.frames import FrameNode
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.topics import GAIT_CLASS, ORTHOPAEDIC, STRIDES, TWIN_STATE
+from gait_twin.nodes.topics import GAIT_CLASS, ORTHOPAEDIC, STRIDES, TWIN_STATE, Topic
 from gait_twin.recording import BodyFrames, GaitClass
 from gait_twin.recording.messages import (
     TimeBase,
@@ -42,15 +41,14 @@ class ClassifierNode(FrameNode):
         self._screens = self.publisher(ORTHOPAEDIC) if declare(self, ScreenSettings).orthopaedic else None
         self._screen: OrthopaedicScreen | None = None
         for topic, waiting in ((TWIN_STATE, self._states), (STRIDES, self._strides)):
-            counters: list[Input] = []
-            counters.append(
-                self.subscribe(topic, self._keep(waiting, counters), awaited=True, expected=topic is TWIN_STATE)[1]
-            )
+            self.subscribe(topic, self._keep(topic, waiting), awaited=True, expected=topic is TWIN_STATE)
 
-    def _keep(self, waiting: list[Any], counters: list[Input]) -> Callable[[Any], None]:
+    def _keep(self, topic: Topic, waiting: list[Any]) -> Callable[[Any], None]:
+        counters = self.diagnostics.input(topic.name)
+
         def keep(message: Any) -> None:  # may overtake the frame that it belongs to, even the first
             waiting.append(message)
-            self.diagnostics.count(counters[0], stamp_ns(message.header.stamp))
+            self.diagnostics.count(counters, stamp_ns(message.header.stamp))
 
         return keep
 
@@ -63,26 +61,26 @@ class ClassifierNode(FrameNode):
 
     def take(self, base: TimeBase, frames: BodyFrames) -> None:
         """Classify with what came meanwhile, and publish."""
-        assert self._classifier is not None
         self._no_frames = frames[:0]
-        self._publish(base, self._classifier.update(frames, *self._arrived(base)))
+        self._classify(base, frames)
 
     def give_out(self) -> None:
         """Take the last states and strides, and publish what they complete."""
         base, classifier = self.base, self._classifier
         if base is not None and classifier is not None and self._no_frames is not None:
-            self._publish(base, classifier.update(self._no_frames, *self._arrived(base)))
+            self._classify(base, self._no_frames)
             self._publish(base, classifier.flush())
 
-    def _arrived(self, base: TimeBase) -> tuple[list[Any], list[Any]]:
+    def _classify(self, base: TimeBase, frames: BodyFrames) -> None:
+        assert self._classifier is not None
         states = [from_twin_state(base, message) for message in self._states]
         strides = [from_stride(base, message) for message in self._strides]
         self._states.clear()
         self._strides.clear()
+        self._publish(base, self._classifier.update(frames, states, strides))
         if self._screen is not None and self._screens is not None:
             for found in self._screen.update(strides):
                 self._screens.publish(to_gait_class(make_ros_message, base, found))
-        return states, strides
 
     def _publish(self, base: TimeBase, classes: list[GaitClass]) -> None:
         for found in classes:

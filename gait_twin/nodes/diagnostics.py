@@ -84,7 +84,7 @@ class Diagnostics:
         self._last_s = time.monotonic()
         self._cpu_s = time.process_time()
         self.sim_time = bool(node.get_parameter("use_sim_time").value)
-        node.create_timer(EACH_S, self._tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(EACH_S, self.tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def input(self, name: str) -> Input:
         """Counters of an input, made when first asked for."""
@@ -100,10 +100,7 @@ class Diagnostics:
                 to.delays_s.append((now_ns - stamp_ns) / 1e9)
 
     def tell(self) -> None:
-        """Publish now: something happened that cannot wait for the next second."""
-        self._tell()
-
-    def _tell(self) -> None:
+        """Publish now: a second is over, or something happened that cannot wait for it."""
         now_s, cpu_s = time.monotonic(), time.process_time()
         elapsed_s = max(now_s - self._last_s, 1e-3)
         warnings, values = self._report()

@@ -194,13 +194,6 @@ class BodyCalibrator:
             sd = float(np.radians(self._given.pop(i).heading_sd_deg))
             self._set_heading(i, HeadingEstimate(float(self._psi[i]), sd, 0), "file")
 
-    def forget(self, segment: str) -> None:
-        """A sensor is not where it was: look for its place anew, at the next standing."""
-        i = self._segments.index(segment)
-        self._given.pop(i, None)
-        self._calibrated[i] = self._known[i] = self._adrift[i] = False
-        self._found[segment] = SegmentCalibration()
-
     # ---- standing
 
     def _look_for_standing(self) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +20,7 @@ from gait_twin.classification.cycles import Cycle
 from gait_twin.classification.training.chain import BLOCK_S, Chain, cycles_of
 from gait_twin.classification.training.data import CycleSet, Walk
 from gait_twin.errors import InputError
-from gait_twin.recording import SEGMENTS, Recording, Side
+from gait_twin.recording import SEGMENTS, Recording
 from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 
@@ -275,8 +275,3 @@ def without(pattern: str, data: CycleSet) -> tuple[CycleSet, CycleSet]:
     """The data without a pattern, and the pattern alone."""
     its = np.array([walk.label == pattern for walk in data.walks], bool)
     return data.of_walks(~its), data.of_walks(its)
-
-
-def sides_of(data: CycleSet) -> Sequence[Side | None]:
-    """Affected side of each walk."""
-    return [Side(walk.side) if walk.side else None for walk in data.walks]
