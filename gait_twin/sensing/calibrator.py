@@ -26,6 +26,7 @@ from gait_twin.recording.axes import (
 )
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration, open_points
 from gait_twin.sensing.heading import (
+    SET_OFF_STILL_S,
     HeadingEstimate,
     is_enough,
     leg_heading,
@@ -286,7 +287,9 @@ class BodyCalibrator:
 
     def _look_for_walking(self) -> None:
         time = self._memory.time(None)
-        since = max(f.rest_start_s for f in self._found.values() if f.calibrated) + self._settings.rest_time_s
+        # with the end of the standing, from which the person sets off
+        rest_s = max(0.0, self._settings.rest_time_s - SET_OFF_STILL_S)
+        since = max(f.rest_start_s for f in self._found.values() if f.calibrated) + rest_s
         values = self._memory.values(None)[np.searchsorted(time, since) :]
         unknown = self._calibrated & ~self._known
         estimates: dict[int, HeadingEstimate] = {}

@@ -32,8 +32,26 @@ SHARED_SMOOTHING_S = 0.09
 SHARED_COHERENCE = 0.75
 """Least coherence of the two (1: the same motion)."""
 TRUNK_WINDOW_S = 2.56
+FINER = 4
+"""The spectrum of such a window is interpolated so many times."""
+DOUBLE_SHARE = 0.7
+"""Share with which a step frequency's double speaks for it: slow walkers' doubles are up to twice as strong."""
+TRUNK_CERTAINTY = 0.4
+"""Least mean correlation of the trunk's forward and upward motion."""
 TRUNK_MIN_RMS_MPS2 = 0.3
 """A trunk that moves less at the step frequency is not walking."""
+SET_OFF_S = 2.5
+"""The velocity gained since standing is taken as the mean over the second half of so long, s."""
+SET_OFF_STILL_S = 0.5
+"""Standing before setting off, during which the accelerometer's error is seen, s."""
+SET_OFF_STILL_MPS2 = 0.12
+"""Root mean square horizontal acceleration of standing."""
+SET_OFF_MPS = 0.3
+"""Who has gained less did not set off, or walks on a treadmill; an error of 1 degree of tilt makes as much."""
+SET_OFF_COSINE = 0.7
+"""The first steps go along the axis found, to within 45 degrees."""
+SET_OFF_SD_RAD = np.radians(25.0)
+"""Of their direction alone: some people turn at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,36 +196,80 @@ def trunk_heading(acc: FloatArray, yaw: FloatArray, rate_hz: float) -> HeadingEs
     goes with the stride, half as often. So the covariance of the horizontal acceleration with the derivative
     of the vertical one, around the step frequency, points forward.
 
+    Twice as often, it points backward, and slow walkers rise and fall about as much twice a step: the step
+    frequency is the one that has most together with its double. Where a standing is seen before the walk, nobody
+    sets off backward: the velocity gained then decides the sign.
+
     Parameters
     ----------
     acc, yaw, rate_hz
-        As for `leg_heading`.
+        As for `leg_heading`; the first `SET_OFF_STILL_S` may be standing.
     """
     n = int(TRUNK_WINDOW_S * rate_hz)
     forward_frame = quat_rotate(quat_about_z(-yaw), acc)
     window = np.hanning(n)[:, None]
-    frequency = np.fft.rfftfreq(n, 1.0 / rate_hz)
+    frequency = np.fft.rfftfreq(FINER * n, 1.0 / rate_hz)
+    candidates = np.flatnonzero((frequency >= STEP_BAND_HZ[0]) & (frequency <= STEP_BAND_HZ[1]))
+    candidates = candidates[2 * candidates < len(frequency)]
     pieces = []
-    for start in range(0, len(acc) - n + 1, n // 2):
+    for start in range(int(SET_OFF_STILL_S * rate_hz), len(acc) - n + 1, n // 2):
         piece = forward_frame[start : start + n]
         if not np.isfinite(piece).all():
             continue
-        spectrum = np.fft.rfft(window * (piece - piece.mean(axis=0)), axis=0)
-        band = (frequency >= STEP_BAND_HZ[0]) & (frequency <= STEP_BAND_HZ[1])
-        step_hz = frequency[band][np.argmax(np.abs(spectrum[band, 2]))]
+        spectrum = np.fft.rfft(window * (piece - piece.mean(axis=0)), FINER * n, axis=0)
+        rise = np.abs(spectrum[:, 2])
+        step_hz = frequency[candidates[np.argmax(rise[candidates] + DOUBLE_SHARE * rise[2 * candidates])]]
         near = np.abs(frequency / step_hz - 1.0) < 0.35
         x, y, z = spectrum[near].T
-        rms = np.sqrt((np.abs(z) ** 2).sum()) * np.sqrt(2.0 / n / (window**2).sum())
+        rms = np.sqrt((np.abs(z) ** 2).sum() / FINER) * np.sqrt(2.0 / n / (window**2).sum())
         if rms < TRUNK_MIN_RMS_MPS2:
             continue
         rising = 1j * z
         covariance = (x * rising.conj()).real.sum() + 1j * (y * rising.conj()).real.sum()
         scale = np.sqrt((np.abs(x) ** 2 + np.abs(y) ** 2).sum() * (np.abs(z) ** 2).sum())
         pieces.append(covariance / scale)
-    if len(pieces) < 2 or abs(np.mean(pieces)) < 0.4:
-        return None
+    gained = set_off(acc, yaw, rate_hz)
     array = np.array(pieces)
-    return HeadingEstimate(float(np.angle(array.sum())), _jackknife(array), len(pieces))
+    certainty = abs(array.mean()) if len(array) > 1 else 0.0
+    if certainty < TRUNK_CERTAINTY:
+        return HeadingEstimate(float(np.angle(gained)), SET_OFF_SD_RAD, 0) if abs(gained) > SET_OFF_MPS else None
+    angle = float(np.angle(array.sum()))
+    along = gained * np.exp(-1j * angle)
+    if -along.real > max(SET_OFF_MPS * certainty, SET_OFF_COSINE * abs(along)):
+        angle = _wrap(angle + np.pi)
+    return HeadingEstimate(angle, _jackknife(array), len(array))
+
+
+def set_off(acc: FloatArray, yaw: FloatArray, rate_hz: float) -> complex:
+    """Velocity gained since standing, in the standing frame, m/s; summed where the person set off more than once.
+
+    Parameters
+    ----------
+    acc, yaw, rate_hz
+        As for `leg_heading`.
+
+    Returns
+    -------
+    complex
+        Forward (of the sensor's standing frame) and left; 0 where no standing, or no walking after it, is seen.
+    """
+    horizontal = acc[:, 0] + 1j * acc[:, 1]
+    still, after = int(SET_OFF_STILL_S * rate_hz), int(SET_OFF_S * rate_hz)
+    if len(acc) < still + after:
+        return 0j
+    every = max(1, int(0.05 * rate_hz))
+    starts = np.arange(0, len(acc) - still + 1, every)
+    rest = horizontal[starts[:, None] + np.arange(still)]
+    error = rest.mean(axis=1)
+    quiet = np.sqrt((np.abs(rest - error[:, None]) ** 2).mean(axis=1)) < SET_OFF_STILL_MPS2
+    gained = 0j
+    for i in np.flatnonzero(quiet[:-1] & ~quiet[1:]).tolist():
+        rows = slice(starts[i] + still, starts[i] + still + after)
+        if rows.stop > len(acc):
+            break
+        velocity = np.cumsum(horizontal[rows] - error[i]) / rate_hz * np.exp(-1j * yaw[rows])
+        gained += complex(velocity[after // 2 :].mean())
+    return gained
 
 
 def shared_heading(acc: FloatArray, near: ComplexArray, lever: ComplexArray, rate_hz: float) -> HeadingEstimate | None:

@@ -9,6 +9,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, SlotStatus
 from gait_twin.recording.axes import angle_between, quat_about_z, quat_conjugate, quat_multiply, quat_rotate
 from gait_twin.sensing import HubSettings, SensorHub
+from gait_twin.sensing.heading import set_off
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 from gait_twin.simulation.sensors import mounting_quat
 
@@ -210,3 +211,42 @@ def test_pelvis_and_torso_take_their_heading_from_the_thighs():
         forward = quat_rotate(quat_conjugate(mounting_quat(segment, sensors)), [1.0, 0.0, 0.0])
         found = hub.calibration.segments[segment].forward
         assert np.degrees(np.arccos(np.dot(forward, found))) < 8.0
+
+
+@pytest.mark.parametrize(
+    ("speed_mps", "straight_m", "pattern"),
+    [
+        (0.6, 10.0, "normal"),
+        (0.8, 10.0, "normal"),
+        (0.8, 2.5, "normal"),
+        (1.8, 10.0, "normal"),
+        (0.6, 10.0, "shuffling"),
+    ],
+)
+def test_a_pelvis_without_thighs_does_not_face_backward(speed_mps, straight_m, pattern):
+    """Slow walkers rise and fall twice a step about as much as once, and twice a step forward looks like backward."""
+    sensors = SensorSettings(mounting="random", segments=("pelvis",), gyro_bias_radps=3e-3, acc_bias_mps2=0.05, seed=3)
+    walk = WalkSettings(duration_s=22.0, speed_mps=speed_mps, straight_length_m=straight_m, pattern=pattern)
+    imu = simulate(walk, sensors).imus["pelvis"]
+    hub = SensorHub(("pelvis",), HubSettings())
+    hub.push("pelvis", imu.time_s, imu.acc_mps2, imu.gyr_radps)
+    hub.flush()
+    found = hub.calibration.segments["pelvis"]
+    assert found.heading_known
+    forward = quat_rotate(quat_conjugate(mounting_quat("pelvis", sensors)), [1.0, 0.0, 0.0])
+    assert np.degrees(np.arccos(np.dot(forward, found.forward))) < 20.0
+
+
+def test_the_first_steps_tell_which_way_is_forward():
+    """The same motion, seen from a sensor turned by any angle; who never sets off tells nothing."""
+    rate_hz, turned = 100.0, 2.0
+    time_s = np.arange(0.0, 5.0, 1.0 / rate_hz)
+    acc = np.zeros((len(time_s), 3))
+    acc[:, 0] = 0.03 + np.where((time_s > 1.0) & (time_s < 2.0), 1.0, 0.0)  # a sensor that is off by 0.03 m/s^2
+    acc[:, 1] = np.where(time_s > 1.0, 0.8 * np.sin(6.0 * time_s), 0.0)
+    c, s = np.cos(turned), np.sin(turned)
+    acc[:, :2] = acc[:, :2] @ np.array([[c, s], [-s, c]])
+    gained = set_off(acc, np.zeros(len(time_s)), rate_hz)
+    assert np.angle(gained) == pytest.approx(turned, abs=0.3)
+    assert abs(gained) == pytest.approx(0.9, abs=0.15)
+    assert set_off(0.0 * acc, np.zeros(len(time_s)), rate_hz) == 0.0
