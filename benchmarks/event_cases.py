@@ -13,6 +13,7 @@ from baseline import run as baseline_run
 from scipy.spatial.transform import Rotation
 from scoring import event_scores, matched
 
+from gait_twin.events.features import FootFeatures
 from gait_twin.events.training.walks import frames_of, splits, trials
 from gait_twin.recording import BodyFrames, EventKind, GaitEvent, GaitPhase, Side, SlotStatus
 from gait_twin.recording.importers import find_importer
@@ -20,6 +21,9 @@ from gait_twin.recording.importers import find_importer
 FOLDS = Path(__file__).parent / "event_folds"
 AROUND_TURN_S = 0.3
 """An event this near to the labelled U-turn is one of the turn."""
+PIVOT_RADPS = 4.0
+"""A foot on the inside of the U-turn that pitches slower than this in a labelled swing turns on the spot; walking ones
+reach 6 to 12 rad/s."""
 AFTER_S = 0.1
 """Labels are complete up to this long after the marked end of a trial; nobody says what is beyond."""
 
@@ -42,6 +46,30 @@ class Trial:
             for side in Side
             for kind in EventKind
         }
+        self.pivots = self._pivots()
+
+    def _pivots(self) -> dict[Side, list[tuple[float, float]]]:
+        """From 0.3 s before to 0.3 s after each labelled swing in which the U-turn's inner foot turns on the spot."""
+        f, found = self.frames, {side: [] for side in Side}
+        turn = slice(*np.searchsorted(f.time_s, self.turn_s))
+        rates = {}
+        for side in Side:
+            column = f.segments.index(side.foot)
+            seen = FootFeatures(side is Side.LEFT, 0.01).update(f.acc_mps2[:, column], f.gyr_radps[:, column])
+            rates[side] = 5.0 * seen[:, :3] * (-1.0 if side is Side.LEFT else 1.0)
+        inner = Side.LEFT if sum(rate[turn, 1].sum() for rate in rates.values()) > 0.0 else Side.RIGHT
+        strikes = self.labels[inner, EventKind.HEEL_STRIKE]
+        for off in self.labels[inner, EventKind.TOE_OFF]:
+            for strike in strikes[strikes > off][:1]:
+                start, end = off - AROUND_TURN_S, strike + AROUND_TURN_S
+                rows = slice(*np.searchsorted(f.time_s, [start, end]))
+                middle = 0.5 * (off + strike)
+                if (
+                    self.turn_s[0] - AROUND_TURN_S < middle < self.turn_s[1] + AROUND_TURN_S
+                    and np.abs(rates[inner][rows, 2]).max() < PIVOT_RADPS
+                ):
+                    found[inner].append((start, end))
+        return found
 
     def inside(self, events: list[GaitEvent], side: Side, kind: EventKind) -> list[GaitEvent]:
         """Events of a foot and kind where labels are complete."""
@@ -49,7 +77,9 @@ class Trial:
         return [e for e in mine if self.start_s - 0.5 < e.time_s < self.end_s + AFTER_S]
 
     def place(self, side: Side, time_s: float) -> str:
-        """`turn`, `ends` (a foot's first and last events) or `straight`."""
+        """`pivot` (the inner foot turns on the spot), else `turn`, `ends` (a foot's first and last) or `straight`."""
+        if any(start < time_s < end for start, end in self.pivots[side]):
+            return "pivot"
         if self.turn_s[0] - AROUND_TURN_S < time_s < self.turn_s[1] + AROUND_TURN_S:
             return "turn"
         bounds = [(x[0], x[-1]) for x in (self.labels[side, kind] for kind in EventKind)]
@@ -131,7 +161,7 @@ def scores(chosen: Sequence[Trial], found: Found, own_offsets: bool = False) -> 
 def _by_place(
     cases: list[tuple[np.ndarray, np.ndarray]], whose: list[tuple[Trial, Side]], bias_s: float
 ) -> dict[str, dict[str, float]]:
-    """Hits, misses and false events at ±50 ms on the straight, at turns, and at the ends of walks."""
+    """Hits, misses and false events at ±50 ms on the straight, at turns, at their pivots, and at the ends of walks."""
     counts: dict[str, dict[str, float]] = defaultdict(lambda: {"labels": 0, "missed": 0, "false": 0})
     for (labels, times), (trial, side) in zip(cases, whose, strict=True):
         near = matched(labels, times - bias_s, 0.05)
@@ -141,6 +171,8 @@ def _by_place(
             row["missed"] += i not in {i for i, _ in near}
         for j, time_s in enumerate(times):
             counts[trial.place(side, time_s)]["false"] += j not in {j for _, j in near}
+    names = ("labels", "missed", "false")
+    counts["all but pivots"] = {n: sum(row[n] for place, row in counts.items() if place != "pivot") for n in names}
     for row in counts.values():
         hits = row["labels"] - row["missed"]
         row["f1_50ms"] = 2.0 * hits / (row["labels"] + hits + row["false"])
