@@ -53,9 +53,10 @@ REALIGNED_RAD = np.radians(6.0)
 """Of a heading that was lost in a gap and aligned to the others' mean."""
 DRIFT_RAD_RTS = np.radians(0.2)
 """Random walk of a 6-axis heading, rad/sqrt(s)."""
-RATE_RADPS = np.radians(0.03)
-"""Its steady drift: what bias the orientation filter leaves, rad/s."""
-RATE_S = 100.0
+RATE_RADPS = np.radians(0.2)
+"""Its steady drift, rad/s: what bias the orientation filter leaves. A standing person sways, so that in consumer's
+gyroscopes it is as large as their bias; where it is taken for smaller, corrections lag behind, and hips by degrees."""
+RATE_S = 200.0
 """Time constant with which that changes, s."""
 SCALE = 0.01
 """Gyroscopes' scale: a turn by an angle adds so much of it as heading error."""
