@@ -47,6 +47,14 @@ EVERY_S = 0.1
 """Standing is looked for, and realignment judged, so often, s; walking five times less often."""
 MEMORY_S = 20.0
 """Walking is remembered so long for the heading, s."""
+SLIDE_S = 0.2
+"""Time constant with which a forward direction found anew is taken over: nothing jumps, s."""
+ARRIVED_RAD = np.radians(1.0)
+"""Nearer than this, a forward direction counts as taken over."""
+AGAIN_S = 2.0
+"""A forward direction that is known is looked at again so often while strides are few, s."""
+AGAIN_RAD = np.radians(20.0)
+"""What differs by more is no better estimate of the same direction."""
 ALMOST_S = 3.0
 """All sensors but one still for so long: the one is left out, s."""
 TILT_DEG = 5.0
@@ -81,6 +89,9 @@ class BodyCalibrator:
         self._found: dict[str, SegmentCalibration] = {s: SegmentCalibration() for s in segments}
         self._static_inverse = np.tile([1.0, 0.0, 0.0, 0.0], (k, 1))
         self._psi, self._phi = np.zeros(k), np.zeros(k)
+        # how far the direction applied is off the one found, when that was found, and at which frame
+        self._lag, self._lag_frame = np.zeros(k), np.zeros(k, int)
+        self._arrived, self._final = np.zeros(k, bool), np.zeros(k, bool)
         self._scale = np.ones(k)
         self._calibrated, self._known, self._adrift = np.zeros(k, bool), np.zeros(k, bool), np.zeros(k, bool)
         self._epoch = np.full(k, np.nan)
@@ -136,17 +147,34 @@ class BodyCalibrator:
         return body
 
     def _apply(self, values: FloatArray, status: NDArray[np.int64]) -> FloatArray:
-        left = quat_about_z(self._phi - self._psi)
-        right = quat_multiply(quat_multiply(self._static_inverse, quat_about_z(self._psi)), OPENSIM_TO_ROS_QUAT_WXYZ)
+        lag = self._lag_at(self._frames + 1 + np.arange(len(values))[:, None]) if self._lag.any() else np.zeros(1)
+        psi = self._psi + lag
+        left = quat_about_z(self._phi - psi)
+        right = quat_multiply(quat_multiply(self._static_inverse, quat_about_z(psi)), OPENSIM_TO_ROS_QUAT_WXYZ)
         body = quat_multiply(left, quat_multiply(values[..., 6:10], right))
         body[:, ~self._calibrated] = np.nan
         oriented = (status & int(SlotStatus.ORIENTED)) != 0
         status |= np.where(oriented & self._calibrated, int(SlotStatus.CALIBRATED), 0)
-        known = oriented & self._calibrated & self._known & ~self._adrift
+        there = self._arrived | (np.abs(lag) < ARRIVED_RAD)
+        known = oriented & self._calibrated & self._known & ~self._adrift & there
         status |= np.where(known, int(SlotStatus.HEADING), 0)
         return body
 
+    def _lag_at(self, frame: NDArray[np.int64] | int) -> FloatArray:
+        """How far the directions applied at a frame are off those found, rad."""
+        return np.asarray(self._lag * np.exp((self._lag_frame - frame) / (SLIDE_S * self._rate_hz)))
+
+    def _turn_to(self, i: NDArray[np.int64] | int, angle_rad: FloatArray | float) -> None:
+        """Take over a forward direction, smoothly."""
+        applied = self._psi[i] + self._lag_at(self._frames)[i]
+        self._psi[i] = angle_rad
+        self._lag[i] = np.angle(np.exp(1j * (applied - angle_rad)))
+        self._lag_frame[i] = self._frames
+
     def _look(self) -> None:
+        lag = np.abs(self._lag_at(self._frames))
+        self._arrived |= self._known & (lag < ARRIVED_RAD)
+        self._lag[lag < 1e-6] = 0.0
         self._seen |= np.isfinite(self._memory.values(self._every)[..., 0]).any(axis=0)
         if self._given:
             self._take_given()
@@ -154,8 +182,12 @@ class BodyCalibrator:
             self._look_for_standing()
         if self._adrift.any():
             self._realign()
-        if self._frames % (5 * self._every) == 0 and not self._known[self._calibrated].all():
-            self._look_for_walking()
+        if self._frames % (5 * self._every) == 0:
+            improve = self._frames % (round(AGAIN_S / EVERY_S) * self._every) == 0
+            unknown = self._calibrated & ~self._known
+            wanted = unknown | (self._calibrated & ~self._final) if improve else unknown
+            if wanted.any():
+                self._look_for_walking(wanted)
 
     # ---- a calibration that is known
 
@@ -187,6 +219,7 @@ class BodyCalibrator:
             neutral = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, given.sensor_to_segment_wxyz)
             self._static_inverse[i] = quat_conjugate(quat_multiply(quat_about_z(angle), neutral))
             self._psi[i], self._phi[i], self._epoch[i] = angle, 0.0, values[-1, i, 10]
+            self._final[i] = True
             if not self._calibrated[i]:
                 self._calibrated[i] = True
                 start_s = float(self._memory.time(1)[0])
@@ -259,6 +292,7 @@ class BodyCalibrator:
                 )
             else:
                 self._set_heading(i, HeadingEstimate(float(np.arctan2(y, x)), 0.0, 0), "mounting")
+                self._lag[i], self._final[i] = 0.0, True
 
     def _share_heading(self) -> None:
         """Sensors in one earth frame have one heading: whoever knows it tells the rest."""
@@ -268,11 +302,12 @@ class BodyCalibrator:
             angle = float(self._psi[like] - self._phi[like] + self._phi[i])
             sd = float(np.radians(self._found[self._segments[like]].heading_sd_deg))
             self._set_heading(i, HeadingEstimate(angle, sd, 0), "shared")
+            self._final[i] = self._final[like]
 
     # ---- walking
 
     def _set_heading(self, i: int, estimate: HeadingEstimate, source: str) -> None:
-        self._psi[i] = estimate.angle_rad
+        self._turn_to(i, estimate.angle_rad)
         self._known[i] = True
         name = self._segments[i]
         x, y, z = quat_rotate(self._static_inverse[i], [np.cos(estimate.angle_rad), np.sin(estimate.angle_rad), 0.0])
@@ -285,7 +320,7 @@ class BodyCalibrator:
             heading_from=source,
         )
 
-    def _look_for_walking(self) -> None:
+    def _look_for_walking(self, wanted: BoolArray) -> None:
         time = self._memory.time(None)
         # with the end of the standing, from which the person sets off
         rest_s = max(0.0, self._settings.rest_time_s - SET_OFF_STILL_S)
@@ -294,43 +329,54 @@ class BodyCalibrator:
         unknown = self._calibrated & ~self._known
         estimates: dict[int, HeadingEstimate] = {}
         # legs first, then what moves along with them
-        for i in sorted(np.flatnonzero(unknown).tolist(), key=self._order):
+        for i in sorted(np.flatnonzero(wanted).tolist(), key=self._order):
             estimate = self._along_with_neighbours(i, values) or self._estimate(i, values[:, i])
             if estimate is None:
                 continue
             estimates[i] = estimate
             if not self._shared[i]:
-                self._psi[i] = estimate.angle_rad  # provisional until there is enough
-                if is_enough(estimate, self._is_trunk(i), self._settings.heading_strides):
+                enough = is_enough(estimate, self._is_trunk(i), self._settings.heading_strides)
+                if enough and self._fits(i, estimate.angle_rad):
                     self._set_heading(i, estimate, "walking")
-        self._pool(estimates)
+                    self._final[i] = estimate.cycles >= self._settings.heading_best_strides
+                elif not self._known[i]:
+                    self._turn_to(i, estimate.angle_rad)  # provisional until there is enough
+        self._pool(estimates, wanted)
         for i in np.flatnonzero(unknown & self._known).tolist():
             self._judge_standing(i, values[:, i])
 
-    def _pool(self, estimates: dict[int, HeadingEstimate]) -> None:
+    def _fits(self, i: int, angle_rad: float) -> bool:
+        """Whether a forward direction is the known one's better estimate; anything is where none is known."""
+        return bool(not self._known[i] or abs(np.angle(np.exp(1j * (angle_rad - self._psi[i])))) < AGAIN_RAD)
+
+    def _pool(self, estimates: dict[int, HeadingEstimate], wanted: BoolArray) -> None:
         """One heading for the sensors of a shared earth frame."""
         together = [i for i in estimates if self._shared[i] and estimates[i].sd_rad < np.radians(20.0)]
-        wanted = self._calibrated & ~self._known & self._shared
+        wanted = wanted & self._shared
         if not together:
             return
         now = [replace(estimates[i], angle_rad=estimates[i].angle_rad - self._phi[i]) for i in together]
         pool, agree = pooled(now, SYSTEMATIC_RAD)
         precise = np.array([e.sd_rad < np.radians(12.0) for e in now])
         if np.count_nonzero(precise & ~agree) >= max(1.0, np.count_nonzero(precise) / 3.0):
-            self._own_heading = True
-            self._remarks["own heading"] = (
-                "The devices' orientations have no common heading, as of devices without magnetometer; the heading "
-                "of each was found by itself."
-            )
+            if not self._known[wanted].all():
+                self._own_heading = True
+                self._remarks["own heading"] = (
+                    "The devices' orientations have no common heading, as of devices without magnetometer; the "
+                    "heading of each was found by itself."
+                )
             return
-        self._psi[wanted] = pool.angle_rad + self._phi[wanted]
+        provisional = np.flatnonzero(wanted & ~self._known)
+        self._turn_to(provisional, pool.angle_rad + self._phi[provisional])
         legs = [i for i in together if not self._is_trunk(i)]
         swings = sum(estimates[i].cycles for i in legs) if legs else pool.cycles
         enough = agree.sum() >= min(3, wanted.sum()) and swings >= max(3, len(legs) * self._settings.heading_strides)
         if enough and agree.mean() > 0.6 and pool.sd_rad < np.radians(6.0 if agree.sum() > 2 else 10.0):
-            first = int(np.flatnonzero(wanted)[0])
-            self._set_heading(first, replace(pool, angle_rad=float(self._psi[first])), "shared")
-            self._share_heading()
+            for i in np.flatnonzero(wanted).tolist():
+                angle = float(pool.angle_rad + self._phi[i])
+                if self._fits(i, angle):
+                    self._set_heading(i, replace(pool, angle_rad=angle), "shared")
+                    self._final[i] = swings >= len(legs) * self._settings.heading_best_strides
 
     def _judge_standing(self, i: int, values: FloatArray) -> None:
         """Check on some strides what standing could not show: the mean force points up, the mean leg is straight."""

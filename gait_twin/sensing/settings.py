@@ -72,6 +72,10 @@ class HubSettings:
         1, "Strides of each leg to look at before the forward direction found from walking is final; "
         "more is later and better.", low=1, high=100,
     )  # fmt: skip
+    heading_best_strides: int = setting(
+        8, "Until so many strides were seen, a forward direction that is already known is improved, smoothly; "
+        "no more than heading_strides: it stays as it was found first.", low=1, high=100,
+    )  # fmt: skip
     acc_range_mps2: float = setting(
         156.9, "Range of the accelerometers, m/s^2; values at its end are flagged.", low=10.0, high=10000.0
     )

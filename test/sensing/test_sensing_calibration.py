@@ -250,3 +250,16 @@ def test_the_first_steps_tell_which_way_is_forward():
     assert np.angle(gained) == pytest.approx(turned, abs=0.3)
     assert abs(gained) == pytest.approx(0.9, abs=0.15)
     assert set_off(0.0 * acc, np.zeros(len(time_s)), rate_hz) == 0.0
+
+
+def test_forward_directions_are_taken_over_smoothly_and_improved():
+    """Segments move no faster for it than the person does; more strides still move the direction a little."""
+    sensors = person(LEGS, seed=3)
+    blocks = {}
+    for best in (1, 8):
+        hub = SensorHub(tuple(sensors), HubSettings(heading_best_strides=best))
+        blocks[best] = (joined(play(hub, sensors), "body_quat_wxyz"), hub.calibration.segments)
+    (first, early), (smooth, late) = blocks[1], blocks[8]
+    standing = np.isfinite(first[:-1, :, 0]) & np.isfinite(first[1:, :, 0])
+    assert np.degrees(angle_between(smooth[1:], smooth[:-1])[standing].max()) < 9.0
+    assert any(late[s].heading_deg != early[s].heading_deg for s in LEGS)
