@@ -6,8 +6,9 @@ estimates, none of which needs a plate, are put together:
 
 * The centre of pressure moves under the foot as the shank rolls over it: the roll-over shape of ankle and
   foot does not depend on speed (Hansen, Childress and Knox 2004, Clin Biomech 19:407-414). Here it is a
-  smooth step along the sole over the shank's inclination.
-* In double support the load passes to the foot in front along a cubic in time, averaged with the share for
+  smooth step along the sole over the shank's inclination, and on to the toes as the heel rises. While one foot
+  stands, Euler's law tells it too; the lasting distance of both is shared between them.
+* In double support the load passes to the foot in front along a curve in time, averaged with the share for
   which the feet's two centres of pressure balance the body's (the zero moment point; Dijkstra and
   Gutierrez-Farewik 2015, J Biomech 48:3776-3781).
 * Seen from the side, each foot's force points to a spot above the mass centre (the virtual pivot point; Maus
@@ -15,8 +16,9 @@ estimates, none of which needs a plate, are put together:
   behind, it is the sum of both that points to the mass centre, mixed with Newton's likewise, and the feet share
   it as they share the weight.
 
-Every constant was chosen on the first half of one recorded walk of one person; docs/twin.md has what the second
-half and another person's walk say of them.
+The way of the pressure, and how much Euler's law counts in it, were chosen on the walks of nine people over force
+plates, the other constants on the first half of one person's; docs/twin.md has what 16 other people's walks say of
+them.
 """
 
 from __future__ import annotations
@@ -39,24 +41,31 @@ FloatArray = NDArray[np.float64]
 PIVOT = 0.30
 """Height of the virtual pivot above the mass centre, fraction of the mass centre's height."""
 AIM_SHARE = 0.5
-LATERAL_AIM_SHARE = 0.7
+LATERAL_AIM_SHARE = 0.5
 """Weight of the direction in the fore-aft and in the lateral force; the rest is Newton's."""
-PRESSURE_MIDDLE, PRESSURE_REACH = 0.27, 0.52
-"""Middle of the centre of pressure's way ahead of the ankle, and half its length, in heel-to-ball lengths."""
-PRESSURE_OUTWARD = 0.06
-"""How far the centre of pressure's way lies outward of the line from heel to ball, in heel-to-ball lengths: models
-put that line along the inner side of the sole."""
-ROLL_MIDDLE_RAD, ROLL_WIDTH_RAD = np.radians(3.0), np.radians(9.0)
+PRESSURE_MIDDLE, PRESSURE_REACH = 0.67, 0.36
+"""Middle of the centre of pressure's way along the sole, from the heel, and half its length, in heel-to-ball
+lengths."""
+PRESSURE_TOES = 0.31
+"""How far it goes on to the toes as the heel rises, in heel-to-ball lengths times the sine of the sole's pitch."""
+PRESSURE_OUTWARD = 0.11
+"""How far its way lies outward of the ankle's middle, in heel-to-ball lengths."""
+ROLL_MIDDLE_RAD, ROLL_WIDTH_RAD = np.radians(8.6), np.radians(7.4)
 """Forward inclination of the shank over the middle of the way, and the scale of the step around it."""
-EULER_SHARE = 0.3
-"""How far the centre of pressure in single support is moved towards the one from Euler's law."""
+EULER_SHARE = 0.2
+"""How far the centre of pressure in single support follows the changes of the one from Euler's law."""
+LASTING_SHARE = 0.6
+"""How far it is moved by their lasting distance: both are about equally far off, from person to person."""
 BEHIND, AHEAD = -0.1, 1.35
 """Ends of the sole, in heel-to-ball lengths from the heel."""
+STEADY_SHARE = 0.5
+"""Weight of a steady transfer of the load in its curve over double support; the rest is a cubic that starts and ends
+at rest."""
 BALANCE_SHARE = 0.5
-"""Weight of the balance of pressures in the share of the feet; the rest is the cubic."""
+"""Weight of the balance of pressures in the share of the feet; the rest is the curve in time."""
 LEAN_S = 2.0
 """Memory for the mean distance between both estimates of the centre of pressure: it comes from where the model's
-mass is (a trunk that leans or is not measured, another body shape), and is taken out."""
+mass is (a trunk that leans or is not measured, another body shape), and from how the person rolls over the foot."""
 LEAN_PRIOR_S = 0.2
 """Weight of no such distance at the start, as so many seconds of single support."""
 GAP_S = 0.1
@@ -183,7 +192,7 @@ class GroundPredictor:
         balance[[0, 2]] = np.where(self._rolls[[2, 0]], balance[[0, 2]], np.nan)
 
         down = contact.down(time_s)
-        balance = self._upright(time_s, down, point, forward, balance)
+        point, balance = self._upright(time_s, down, point, forward, balance)
         share = self._share(time_s, down, contact, point, balance)
         under = np.where(np.isfinite(balance), balance, share @ point)
         alone = (share[0] - share[1]) ** 2
@@ -233,8 +242,8 @@ class GroundPredictor:
 
     def _upright(
         self, time_s: float, down: tuple[bool, bool], point: FloatArray, forward: FloatArray, balance: FloatArray
-    ) -> FloatArray:
-        """The balance point less its lasting distance from the standing foot's pressure, ahead and aside."""
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pressures and balance point, moved to where their lasting distance, ahead and aside, is nothing."""
         axes = _axes(forward)
         elapsed_s = time_s - self._time_s if time_s - self._time_s < GAP_S else 0.0
         self._time_s = time_s
@@ -242,7 +251,8 @@ class GroundPredictor:
             off = axes @ np.nan_to_num(balance - point[0 if down[0] else 1])
             self._seen_s += elapsed_s
             self._lean += elapsed_s / min(self._seen_s + LEAN_PRIOR_S, LEAN_S) * (off - self._lean)
-        return balance - self._lean @ axes
+        kept = np.array([LASTING_SHARE, 0.0]) * self._lean
+        return point + kept @ axes, balance - (self._lean - kept) @ axes
 
     def _pressure(self, ground_m: float) -> tuple[FloatArray, FloatArray]:
         """(2, 3) centres of pressure by the shanks' inclination, and (2, 3) where the feet point, level."""
@@ -251,14 +261,17 @@ class GroundPredictor:
         for sole, (knee, ankle), length in zip(self.soles, ends, self._length, strict=True):
             heel, ball = self._skeleton.stations(sole.body, sole.points)
             forward = ball - heel
+            rise = max(-float(forward[1]) / length, 0.0)
             forward[1] = 0.0
-            forward /= max(float(np.linalg.norm(forward)), 1e-6)
+            level = float(np.linalg.norm(forward))
+            forward /= max(level, 1e-6)
             axis = knee - ankle
             lean = float(np.arctan2(axis @ forward, axis[1]))
             way = PRESSURE_MIDDLE + PRESSURE_REACH * np.tanh((lean - ROLL_MIDDLE_RAD) / ROLL_WIDTH_RAD)
-            place = heel + ((ankle - heel) @ forward + length * way) * forward
+            along = level * way + length * PRESSURE_TOES * rise - (ankle - heel) @ forward
             # the left foot is the second one; outward is to its left
-            place += (PRESSURE_OUTWARD if sole is self.soles[0] else -PRESSURE_OUTWARD) * length * cross(forward, UP)
+            outward = PRESSURE_OUTWARD if sole is self.soles[0] else -PRESSURE_OUTWARD
+            place = ankle + along * forward + outward * length * cross(forward, UP)
             place[1] = ground_m
             points.append(place)
             ahead.append(forward)
@@ -292,11 +305,11 @@ class GroundPredictor:
         transfer = contact.transfer(time_s)
         if transfer is not None:
             leading, x = transfer
-            cubic = x * x * (3.0 - 2.0 * x)
-            cubic = cubic if leading else 1.0 - cubic
+            curve = STEADY_SHARE * x + (1.0 - STEADY_SHARE) * x * x * (3.0 - 2.0 * x)
+            curve = curve if leading else 1.0 - curve
             # at both ends the load is on one foot, whatever the balance says
             weight = BALANCE_SHARE * (1.0 - (2.0 * x - 1.0) ** 4)
-            second = weight * second + (1.0 - weight) * cubic
+            second = weight * second + (1.0 - weight) * curve
         return np.array([1.0 - second, second])
 
 
