@@ -12,6 +12,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from gait_twin.recording import Side
 from gait_twin.simulation.patterns import PATTERNS, FootChange, LegChange, Pattern, Table
+from gait_twin.simulation.random_patterns import RANDOM, random_pattern
 from gait_twin.simulation.settings import WalkSettings
 
 FloatArray = NDArray[np.float64]
@@ -107,7 +108,7 @@ def swing_pitch_deg(foot: FootChange, fraction: Iterable[float]) -> FloatArray:
 
 def deviation_of(walk: WalkSettings) -> Deviation:
     """Work out how a person's gait differs from the normal one."""
-    severe = PATTERNS[walk.pattern]
+    severe = random_pattern(walk.seed)[0] if walk.pattern == RANDOM else PATTERNS[walk.pattern]
     share = severe.mildest + walk.severity * (1.0 - severe.mildest)
     sides = severe.sides if walk.affected_side == "usual" else walk.affected_side
     affected = [side for side in Side if sides in ("both", side.value)]

@@ -8,6 +8,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS
 from gait_twin.settings import check, setting
 from gait_twin.simulation.patterns import PATTERNS
+from gait_twin.simulation.random_patterns import RANDOM
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class WalkSettings:
         1.0, "Pelvis and trunk rotation amplitudes as a multiple of the published ones.", low=0.0, high=2.0
     )
     first_side: str = setting("right", "Foot that makes the first step.", choices=("right", "left"))
-    pattern: str = setting("normal", "Gait pattern.", choices=tuple(PATTERNS))
+    pattern: str = setting(
+        "normal", "Gait pattern; random: like none of them, drawn from the seed.", choices=(*PATTERNS, RANDOM)
+    )
     severity: float = setting(0.5, "Of the pattern: 0 is the mildest that bears its name, 1 severe.", low=0.0, high=1.0)
     affected_side: str = setting(
         "usual",
