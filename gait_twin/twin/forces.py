@@ -85,6 +85,9 @@ class ForceEstimator:
         self._dynamics = InverseDynamics(skeleton)
         ready = len(soles) == 2 and len(shanks) == 2
         self._predictor = GroundPredictor(self._dynamics, pelvis, soles, shanks) if ready else None
+        # what moves neither pelvis nor feet: the trunk, and arms and toes, which nothing measures
+        jacobian = skeleton.jacobian(coupled=False)[skeleton.jacobian_rows([pelvis, *(s.body for s in soles)]).ravel()]
+        self._trunk = ~skeleton.fixed & (np.abs(jacobian).max(axis=0) < 1e-9)
         self._rates = CausalDerivatives(velocity_window_s)
         self._filter = CausalDerivatives(force_window_s)
         self._contact = ContactTracker()
@@ -162,7 +165,8 @@ class ForceEstimator:
         free = self._dynamics.solve(motion.values[:m], motion.rates[:m], accelerations)
         soles = self._predictor.soles
         measured = self._plates.at(instant_s, self._skeleton, soles) if self._plates.used else (None, None)
-        reactions = self._predictor.predict(instant_s, free, self._contact, measured=measured)
+        trunk = bool((known & self._trunk).any())
+        reactions = self._predictor.predict(instant_s, free, self._contact, measured=measured, trunk=trunk)
         moments = free - self._dynamics.effect(reactions.wrenches(soles))
         if not felt:
             confidence *= DIFFERENTIATED_CONFIDENCE

@@ -164,6 +164,7 @@ class GroundPredictor:
         contact: ContactTracker,
         ground_m: float = 0.0,
         measured: Sequence[Load | None] = (None, None),
+        trunk: bool = True,
     ) -> Reactions:
         """Ground reactions at the skeleton's present pose.
 
@@ -180,6 +181,9 @@ class GroundPredictor:
         measured
             What plates or insoles tell of each foot. Where they tell it of one foot only, the other one takes
             what Newton's law leaves.
+        trunk
+            Whether it is measured how the trunk leans. Where half of the mass is only supposed to be, Euler's law
+            says nothing lasting about the pressure.
         """
         force, moment = self._dynamics.external(forces, self._pelvis)
         center = self._skeleton.mass_center()
@@ -192,7 +196,7 @@ class GroundPredictor:
         balance[[0, 2]] = np.where(self._rolls[[2, 0]], balance[[0, 2]], np.nan)
 
         down = contact.down(time_s)
-        point, balance = self._upright(time_s, down, point, forward, balance)
+        point, balance = self._upright(time_s, down, point, forward, balance, LASTING_SHARE if trunk else 0.0)
         share = self._share(time_s, down, contact, point, balance)
         under = np.where(np.isfinite(balance), balance, share @ point)
         alone = (share[0] - share[1]) ** 2
@@ -241,7 +245,13 @@ class GroundPredictor:
         return bool(self._known[np.abs(direction) > 0.2].all())
 
     def _upright(
-        self, time_s: float, down: tuple[bool, bool], point: FloatArray, forward: FloatArray, balance: FloatArray
+        self,
+        time_s: float,
+        down: tuple[bool, bool],
+        point: FloatArray,
+        forward: FloatArray,
+        balance: FloatArray,
+        lasting: float,
     ) -> tuple[FloatArray, FloatArray]:
         """Pressures and balance point, moved to where their lasting distance, ahead and aside, is nothing."""
         axes = _axes(forward)
@@ -251,7 +261,7 @@ class GroundPredictor:
             off = axes @ np.nan_to_num(balance - point[0 if down[0] else 1])
             self._seen_s += elapsed_s
             self._lean += elapsed_s / min(self._seen_s + LEAN_PRIOR_S, LEAN_S) * (off - self._lean)
-        kept = np.array([LASTING_SHARE, 0.0]) * self._lean
+        kept = np.array([lasting, 0.0]) * self._lean
         return point + kept @ axes, balance - (self._lean - kept) @ axes
 
     def _pressure(self, ground_m: float) -> tuple[FloatArray, FloatArray]:
