@@ -5,7 +5,7 @@
 
 A virtual subject with seven IMUs (eight with --trunk) is played in real time through the graph as `gait-twin up
 replay` starts it: hub, events, steps, twin, classifier, recorder, each in its own process. This process only listens:
-it notes when each message reaches it, and takes the stamp out of its header without decoding the rest.
+it notes when each message reached it, and takes the stamp out of its header without decoding the rest.
 
 newest sample  when the last of the samples arrived that a frame rests on: frames of 100 Hz rest on samples up to one
                frame period ahead of their own stamp where sensors are faster than 133 Hz, else on the next sample
@@ -25,8 +25,6 @@ import os
 import struct
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,37 +38,40 @@ NAMESPACE = "delay"
 WARM_UP_S = 12.0
 """Standing, first steps, and the start of all processes are left out."""
 BEST_S = 10.0
+LOOK_S = 0.1
 
 
 def listen(segments: tuple[str, ...], seen: dict[str, list[tuple[float, float]]], stop: threading.Event) -> None:
-    """Note (stamp, arrival) of each message, s."""
+    """Note stamp and arrival of each message, s of the same clock.
+
+    Arrival is when the middleware had it, which it notes itself: this thread looks only now and then, so that it
+    takes little from the graph that it watches.
+    """
     import rclpy
-    from rclpy.executors import SingleThreadedExecutor
 
     from gait_twin.nodes.topics import BODY_IMUS, JOINT_STATES, imu_raw, qos
 
     context = rclpy.Context()
     context.init()
     node = rclpy.create_node("delay_probe", namespace=NAMESPACE, context=context)
-
-    def note(name: str) -> Callable[[bytes], None]:
-        def take(data: bytes) -> None:
-            now = time.monotonic()
-            # a message's header is first: 4 bytes of encapsulation, then its stamp
-            sec, nanosec = struct.unpack_from("<iI", data, 4)
-            seen[name].append((sec + 1e-9 * nanosec, now))
-
-        return take
-
+    subscriptions = {}
     topics = [(f"imu {s}", imu_raw(s)) for s in segments]
     for name, topic in (*topics, ("body_imus", BODY_IMUS), ("joint_states", JOINT_STATES)):
         seen[name] = []
         profile = qos(topic, rate_hz=10000.0)
-        node.create_subscription(topic.message_class, topic.name, note(name), profile, raw=True)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    while not stop.is_set():
-        executor.spin_once(timeout_sec=0.05)
+        subscriptions[name] = node.create_subscription(
+            topic.message_class, topic.name, lambda _: None, profile, raw=True
+        )
+    last = False
+    while not last:
+        last = stop.wait(LOOK_S)
+        for name, subscription in subscriptions.items():
+            handle = subscription.handle
+            with handle:
+                while taken := handle.take_message(subscription.msg_type, True):
+                    # a message's header is first: 4 bytes of encapsulation, then its stamp
+                    sec, nanosec = struct.unpack_from("<iI", taken[0], 4)
+                    seen[name].append((sec + 1e-9 * nanosec, 1e-9 * taken[1]["received_timestamp"]))
     node.destroy_node()
     context.shutdown()
 

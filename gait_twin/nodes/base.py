@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import NameValidationException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 
 from gait_twin.errors import InputError
 from gait_twin.nodes.diagnostics import Diagnostics, Input
@@ -27,8 +29,15 @@ from gait_twin.nodes.progress import Progress
 from gait_twin.nodes.topics import Flow, Topic, qos
 from gait_twin.settings import check, setting
 
+try:
+    from rclpy.experimental import EventsExecutor as Executor
+except ImportError:  # Jazzy before 7.1.4
+    from rclpy.executors import SingleThreadedExecutor as Executor
+
 REFUSED, CRASHED = 1, 70
 """Exit codes: something given cannot be used (starting again does not help); an error of the program."""
+SPIN_S = 60.0
+"""The executor is entered anew so often: without any limit that of events returns at once, its clock overflown."""
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 """Each event that rclpy listens to by default makes every wait of the executor longer. What they tell, that two
 ends of a topic do not fit, `Diagnostics` finds out where an input is silent."""
@@ -60,15 +69,22 @@ class GaitNode(Node):
         Name of the node.
     upstream
         Groups of node names whose end is this node's end; see `Progress`.
+
+    Attributes
+    ----------
+    rest_s
+        Time between two rounds of messages of a node that nobody waits for, s; see `Intake`.
     """
+
+    rest_s: ClassVar[float] = 0.0
 
     def __init__(self, name: str, upstream: tuple[tuple[str, ...], ...] = ()) -> None:
         super().__init__(name)
-        self.exit_code: int | None = None
+        self.done: Future[int] = Future()
         self.transport = declare(self, TransportSettings)
         self.diagnostics = Diagnostics(self, self.report)
         self._awaited: list[Subscription] = []
-        self.intake = Intake(self.on_round)
+        self.intake = Intake(self.on_round, self.rest_s)
         self.progress = Progress(self, self.ready, upstream, self.on_end)
 
     # ---- what a node may fill in
@@ -149,7 +165,7 @@ class GaitNode(Node):
 
     def finish(self, exit_code: int) -> None:
         """End the process when the callback that runs has returned."""
-        self.exit_code = exit_code
+        self.done.set_result(exit_code)
 
 
 class _Stop:
@@ -180,11 +196,13 @@ def run(make_node: Callable[[], GaitNode], args: Sequence[str] | None = None) ->
         node = make_node()
         warn_of_unknown(node)
         stop.spinning = True
-        executor = SingleThreadedExecutor()
+        gc.collect()
+        gc.freeze()  # what is there now stays: looking through it again and again would hold up samples
+        executor = Executor()
         executor.add_node(node)
-        while node.exit_code is None:
-            executor.spin_once()
-        code = node.exit_code
+        while rclpy.ok() and not node.done.done():
+            executor.spin_until_future_complete(node.done, timeout_sec=SPIN_S)
+        code = node.done.result() or 0
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (InputError, NameValidationException) as problem:

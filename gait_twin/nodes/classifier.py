@@ -28,6 +28,8 @@ class ClassifierNode(FrameNode):
     Asked for, it wraps `OrthopaedicScreen` too: another question about the same strides, on a topic of its own.
     """
 
+    rest_s = 0.05
+
     def __init__(self) -> None:
         super().__init__("classifier", (("sensor_hub",), ("twin",), ("step_estimator",)))
         self._settings = declare(self, ClassifierSettings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,15 @@ class RecorderSettings:
 class RecorderNode(GaitNode):
     """Writes messages as the bytes they came in; see `gait_twin.recording.BagWriter`."""
 
+    rest_s = 0.02
+
     def __init__(self) -> None:
         super().__init__("recorder")
         self._settings = declare(self, RecorderSettings)
         self.progress.follow(tuple((name,) for name in self._settings.wait_for))
         self._bag: BagWriter | None = None
         self._newest_ns = self._log_ns = 0
+        self._round: list[tuple[int, str, str, bytes]] = []
         self._sim_time = self.diagnostics.sim_time
         topics = self._chosen()
         self._path = free_path(Path(self._settings.bag))
@@ -125,9 +129,6 @@ class RecorderNode(GaitNode):
         is_imu = type_name == IMU_TYPE
 
         def write(data: bytes) -> None:
-            bag = self._bag
-            if bag is None:
-                return
             if is_imu:
                 stamp_ns = header_stamp_ns(data)
                 self._newest_ns = max(self._newest_ns, stamp_ns)
@@ -135,22 +136,31 @@ class RecorderNode(GaitNode):
                 self.progress.handled(self._newest_ns)
             else:
                 counters.received += 1
-            bag.write(name, type_name, self._now_ns(), data)
+            self._round.append((self._arrived_ns(), name, type_name, data))
 
         return write
 
-    def _now_ns(self) -> int:
-        """Time of logging, ns: never backwards, and with simulated time as fine as the samples' own."""
-        now_ns = max(self._newest_ns, self.get_clock().now().nanoseconds) if self._sim_time else time.time_ns()
-        self._log_ns = max(self._log_ns, now_ns)
-        return self._log_ns
+    def on_round(self) -> None:
+        """Write what came in, in the order in which it did: a round takes one message of each topic in turn."""
+        if self._bag is not None:
+            first_ns = min((row[0] for row in self._round if row[0]), default=time.time_ns())
+            for arrived_ns, name, type_name, data in sorted(self._round, key=itemgetter(0)):
+                self._log_ns = max(self._log_ns, arrived_ns or first_ns)  # never backwards
+                self._bag.write(name, type_name, self._log_ns, data)
+        self._round.clear()
+
+    def _arrived_ns(self) -> int:
+        """Time of logging, ns, 0 where not known; with simulated time as fine as the samples' own."""
+        if self._sim_time:
+            return max(self._newest_ns, self.get_clock().now().nanoseconds)
+        return self.intake.received_ns
 
     def _write_subject(self) -> None:
         assert self._bag is not None
         s = self._settings
         subject = Subject(s.subject_name, s.height_m or float("nan"), s.mass_kg or float("nan"), s.model)
         data = serialize_message(to_subject(make_ros_message, subject))
-        self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, self._now_ns(), data)
+        self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, self._arrived_ns() or time.time_ns(), data)
 
     def _flush(self) -> None:
         if self._bag is not None:

@@ -107,7 +107,7 @@ class SensorHubNode(GaitNode):
                 return
             if self._base is None:
                 self._base = TimeBase(time_ns)
-            rows.append((time_ns - self._base.origin_ns) / 1e9)
+            rows.append(self._base.seconds_of(time_ns))
             rows.extend(acc)
             rows.extend(gyr or NAN3)
             rows.extend(quat or NAN4)
@@ -132,8 +132,12 @@ class SensorHubNode(GaitNode):
         return known[1] if known and abs(time_ns - known[0]) <= MAG_AGE_NS else NAN3
 
     def on_round(self) -> None:
-        """Ask the hub for frames when each sensor, or one of them again, has sent."""
+        """Ask the hub for frames when each sensor, or one of them again, has sent what may complete one."""
         if self._again or len(self._fresh) == len(self._segments):
+            self._fresh.clear()
+            self._again = False
+            if self._base is not None and self._base.seconds_of(self._newest_ns) < self._hub.awaits_s:
+                return
             self._push()
             self._publish(self._hub.poll())
             self._tell_faults()
@@ -141,8 +145,6 @@ class SensorHubNode(GaitNode):
             self.progress.handled(self._newest_ns)
 
     def _push(self) -> None:
-        self._fresh.clear()
-        self._again = False
         for segment, rows in self._rows.items():
             if not rows:
                 continue

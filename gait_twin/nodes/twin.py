@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gait_twin.nodes.base import run
 from gait_twin.nodes.frames import FrameNode
@@ -105,25 +107,22 @@ class TwinNode(FrameNode):
         assert twin is not None
         twin.take_strides(from_stride(base, message) for message in self._arrived)
         self._arrived.clear()
-        for state in twin.update(frames):
+        for state in twin.update(frames, posed=partial(self._publish_joints, base, twin.coordinates)):
             if state.message and (self._state is None or state.message != self._state.message):
                 self.get_logger().info(state.message, throttle_duration_sec=5.0)
             self._state = state
             self._states.publish(to_twin_state(make_ros_message, base, state))
             if not state.coordinates:
                 continue
-            extra = self._description.extra_values(state.positions)
-            self._joints.publish(
-                to_joint_state(
-                    make_ros_message,
-                    base,
-                    state.time_s,
-                    state.coordinates + self._description.extra_joints,
-                    np.concatenate([state.positions, extra]),
-                )
-            )
             self._publish_ground(base, state)
             self._publish_transforms(twin, base, state)
+
+    def _publish_joints(
+        self, base: TimeBase, coordinates: tuple[str, ...], time_s: float, values: NDArray[np.float64]
+    ) -> None:
+        names = coordinates + self._description.extra_joints
+        positions = np.concatenate([values, self._description.extra_values(values)])
+        self._joints.publish(to_joint_state(make_ros_message, base, time_s, names, positions))
 
     def _plate_taker(self, side: Side) -> Callable[[Any], None]:
         """What takes a foot's measured wrench; its frame tells what it is expressed in."""

@@ -82,8 +82,11 @@ class SensorHealth:
         (m,) False from the instant at which a fault is known until it is over.
         """
         self._nothing_from_s = math.nan
-        good = np.empty(len(rows), bool)
         buckets = np.floor(rows[:, 0] / BUCKET_S).astype(np.int64)
+        if len(rows) and buckets[0] == buckets[-1] == self._bucket:
+            self._rows.append(rows)
+            return np.full(len(rows), not self.fault)
+        good = np.empty(len(rows), bool)
         starts = np.flatnonzero(np.diff(buckets, prepend=self._bucket))
         edges = [0, *[i for i in starts.tolist() if i], len(rows)]
         for first, end in pairwise(edges):

@@ -13,7 +13,7 @@ from gait_twin.sensing.calibration import Calibration
 from gait_twin.sensing.calibration_file import SavedCalibration, SavedSensor, read_calibration
 from gait_twin.sensing.calibrator import BodyCalibrator
 from gait_twin.sensing.guided import GuidedCalibration, Stage
-from gait_twin.sensing.resampling import turned
+from gait_twin.sensing.resampling import TIME_TOLERANCE_S, turned
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.stream import SensorStream, StreamReport
 from gait_twin.sensing.watch import PlacementWatch
@@ -178,6 +178,14 @@ class SensorHub:
     def poll(self) -> BodyFrames:
         """All frames that are complete now, possibly none."""
         return self._advance(final=False)
+
+    @property
+    def awaits_s(self) -> float:
+        """Instant before which no sample completes another frame, s: until one does, `poll` need not be called."""
+        if self._anchor_s is None:
+            return -np.inf
+        ahead_s = min(self.settings.max_wait_s, *(stream.reach_s for stream in self._streams.values()))
+        return self._anchor_s + self._next / self.settings.frame_rate_hz + ahead_s - 2.0 * TIME_TOLERANCE_S
 
     def flush(self) -> BodyFrames:
         """All frames up to the last sample of any sensor; call it when no more samples will come."""

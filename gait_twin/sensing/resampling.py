@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from gait_twin.recording import SlotStatus
@@ -16,6 +17,9 @@ TIME, ACC, GYR, QUAT, MAG = 0, slice(1, 4), slice(4, 7), slice(7, 11), slice(11,
 STATUS, EPOCH, LIMIT = 11, 12, 13
 """Columns of the table of samples after `QUAT`: status bits; orientation restarts; lossy interval, s."""
 COLUMNS = 14
+ORIENTED, VALID, BRIDGED = int(SlotStatus.ORIENTED), int(SlotStatus.VALID), int(SlotStatus.BRIDGED)
+WIDE = 0.75
+"""A sensor whose period is below this part of the grid's is averaged."""
 TIME_TOLERANCE_S = 1e-6
 """Stamps this close are the same instant (doubles of Unix time resolve 0.2 us)."""
 
@@ -23,7 +27,7 @@ TIME_TOLERANCE_S = 1e-6
 def reach(limit: FloatArray, frame_rate_hz: float) -> FloatArray:
     """Half width of the averaging window, s: a frame period for sensors much faster than the grid, else 0."""
     frame_s = 1.0 / frame_rate_hz
-    return np.where(limit / LONG_INTERVAL < 0.75 * frame_s, frame_s, 0.0)
+    return np.where(limit / LONG_INTERVAL < WIDE * frame_s, frame_s, 0.0)
 
 
 def on_grid(
@@ -50,40 +54,76 @@ def on_grid(
     status
         (n,) bits of `SlotStatus`.
     """
-    n = len(grid_s)
-    values, status = np.full((n, 16), np.nan), np.zeros(n, np.int64)
-    if len(table) < 2:
-        return values, status
-    after = np.searchsorted(table[:, TIME], grid_s - TIME_TOLERANCE_S)
-    after = np.where((after == 0) & (np.abs(grid_s - table[0, TIME]) <= TIME_TOLERANCE_S), 1, after)
-    inside = (after > 0) & (after < len(table))
-    hi, g = after[inside], grid_s[inside]
-    a, b = table[hi - 1], table[hi]
-    interval = b[:, TIME] - a[:, TIME]
-    f = np.clip((g - a[:, TIME]) / interval, 0.0, 1.0)[:, None]
-    near_a, near_b = f[:, 0] * interval <= TIME_TOLERANCE_S, (1.0 - f[:, 0]) * interval <= TIME_TOLERANCE_S
-    out = np.empty((len(g), 16))
-    out[:, :6] = a[:, 1:7] + f * (b[:, 1:7] - a[:, 1:7])
-    out[:, 6:10], out[:, 11:15], out[:, 15] = a[:, QUAT], b[:, QUAT], f[:, 0]
-    out[:, 10] = b[:, EPOCH]
-    wide = reach(b[:, LIMIT], frame_rate_hz) > 0.0
-    if wide.any():
-        out[wide, :6] = _local_line(table, g[wide], hi[wide], 1.0 / frame_rate_hz)
-    sa, sb = a[:, STATUS].astype(np.int64), b[:, STATUS].astype(np.int64)
-    oriented = sa & sb & int(SlotStatus.ORIENTED)
-    bits = (sa | sb) & ~int(SlotStatus.ORIENTED) | oriented | int(SlotStatus.VALID)
-    lossy = (interval > b[:, LIMIT]) & ~near_a & ~near_b
-    bits |= np.where(lossy, int(SlotStatus.BRIDGED), 0)
-    bad = (interval > max_gap_s) & ~near_a & ~near_b
-    # at a sample itself nothing is interpolated, whatever lies beside it
-    for near, row, own in ((near_a & ~wide, a, sa), (near_b & ~wide, b, sb)):
-        out[near, :10], out[near, 10] = row[near, 1:11], row[near, EPOCH]
-        out[near, 11:15] = row[near, QUAT]
-        bits[near] = own[near] | int(SlotStatus.VALID)
-    bad |= ~np.isfinite(out[:, :6]).all(axis=1)
-    out[bad], bits[bad] = np.nan, 0
-    values[inside], status[inside] = out, bits
+    values, status = np.full((len(grid_s), 16), np.nan), np.zeros(len(grid_s), np.int64)
+    _fill(table, grid_s, 1.0 / frame_rate_hz, max_gap_s, values, status)
     return values, status
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _fill(
+    table: FloatArray,
+    grid_s: FloatArray,
+    frame_s: float,
+    max_gap_s: float,
+    values: FloatArray,
+    status: NDArray[np.int64],
+) -> None:
+    """`on_grid`, an instant after the other; rows that stay untouched are invalid."""
+    hi = 1
+    for k in range(len(grid_s)):
+        g = grid_s[k]
+        while hi < len(table) and table[hi, 0] < g - TIME_TOLERANCE_S:
+            hi += 1
+        if hi >= len(table) or table[0, 0] > g + TIME_TOLERANCE_S:
+            continue
+        a, b, row = table[hi - 1], table[hi], values[k]
+        interval = b[0] - a[0]
+        f = min(max((g - a[0]) / interval, 0.0), 1.0)
+        at_a, at_b = f * interval <= TIME_TOLERANCE_S, (1.0 - f) * interval <= TIME_TOLERANCE_S
+        at_sample, near = at_a or at_b, b if at_b else a
+        wide = b[LIMIT] / LONG_INTERVAL < WIDE * frame_s
+        if interval > max_gap_s and not at_sample:
+            continue
+        if at_sample and not wide:
+            # at a sample itself nothing is interpolated, whatever lies beside it
+            a, b = near, near
+        row[:6] = a[1:7] + f * (b[1:7] - a[1:7])
+        if wide:
+            _local_line(table, g, hi, frame_s, row)
+        if not np.isfinite(row[:6]).all():
+            row[:] = np.nan
+            continue
+        row[6:10], row[10], row[11:15], row[15] = a[7:11], b[EPOCH], b[7:11], f
+        first, second = int(a[STATUS]), int(b[STATUS])
+        status[k] = (first | second) & ~ORIENTED | (first & second & ORIENTED) | VALID
+        if interval > b[LIMIT] and not at_sample:
+            status[k] |= BRIDGED
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _local_line(table: FloatArray, g: float, hi: int, reach_s: float, row: FloatArray) -> None:
+    """Triangle-weighted straight-line fit over +-1 frame period: low-pass without delay before down-sampling.
+
+    On even samples it is the triangular (linear B-spline) kernel: -3 dB at 0.32 and first zero at 1 of the
+    frame rate; the line makes uneven samples and window ends exact to first order. A window that holds a single
+    sample has no line: the plain interpolation in `row` stays.
+    """
+    first, end = hi, hi
+    while first > 0 and table[first - 1, 0] > g - reach_s:
+        first -= 1
+    while end < len(table) and table[end, 0] < g + reach_s:
+        end += 1
+    s0 = s1 = s2 = 0.0
+    for i in range(first, end):
+        d = table[i, 0] - g
+        w = 1.0 - abs(d) / reach_s
+        s0, s1, s2 = s0 + w, s1 + w * d, s2 + w * d * d
+    determinant = s0 * s2 - s1 * s1
+    if determinant > 1e-3 * (s0 * reach_s) ** 2:
+        row[:6] = 0.0
+        for i in range(first, end):
+            d = table[i, 0] - g
+            row[:6] += (s2 - s1 * d) * (1.0 - abs(d) / reach_s) / determinant * table[i, 1:7]
 
 
 def turned(values: FloatArray) -> FloatArray:
@@ -91,26 +131,3 @@ def turned(values: FloatArray) -> FloatArray:
     result = values[..., :11].copy()
     result[..., 6:10] = quat_slerp(values[..., 6:10], values[..., 11:15], values[..., 15])
     return result
-
-
-def _local_line(table: FloatArray, grid_s: FloatArray, hi: NDArray[np.intp], reach_s: float) -> FloatArray:
-    """Triangle-weighted straight-line fit over +-1 frame period: low-pass without delay before down-sampling.
-
-    On even samples it is the triangular (linear B-spline) kernel: -3 dB at 0.32 and first zero at 1 of the
-    frame rate; the line makes uneven samples and window ends exact to first order.
-    """
-    m = int(np.ceil(reach_s / np.nanmin(table[hi, LIMIT] / LONG_INTERVAL))) + 2
-    index = hi[:, None] + np.arange(-m, m)
-    inside = (index >= 0) & (index < len(table))
-    index = np.clip(index, 0, len(table) - 1)
-    d = table[index, TIME] - grid_s[:, None]
-    w = np.where(inside, np.maximum(0.0, 1.0 - np.abs(d) / reach_s), 0.0)
-    s0, s1, s2 = w.sum(1), (w * d).sum(1), (w * d * d).sum(1)
-    determinant = s0 * s2 - s1 * s1
-    line = (s2[:, None] - s1[:, None] * d) * w / np.maximum(determinant, 1e-12 * reach_s**2)[:, None]
-    values = np.einsum("nw,nwc->nc", line, table[index, 1:7])
-    # a window that holds a single sample has no line: keep plain interpolation
-    a, b = table[hi - 1], table[hi]
-    f = ((grid_s - a[:, TIME]) / (b[:, TIME] - a[:, TIME]))[:, None]
-    plain = a[:, 1:7] + f * (b[:, 1:7] - a[:, 1:7])
-    return np.where((determinant > 1e-3 * (s0 * reach_s) ** 2)[:, None], values, plain)

@@ -155,13 +155,13 @@ class SensorStream:
     def take(self) -> None:
         """Move pushed rows onto the timeline, up to time stamps that do not continue it."""
         if self._pending:
-            rows = np.vstack(self._pending)
+            rows = self._pending[0] if len(self._pending) == 1 else np.vstack(self._pending)
             self._pending.clear()
             good = self._sane(rows)
             self.report.invalid += len(rows) - int(np.count_nonzero(good))
             if not good.all():
                 self.health.refused(rows[~good, TIME])
-            self._waiting = np.vstack([self._waiting, rows[good]])
+            self._waiting = _after(self._waiting, rows[good])
         if self.astray or not len(self._waiting):
             return
         time, jump = self._waiting[:, TIME], self._settings.clock_jump_s
@@ -260,7 +260,7 @@ class SensorStream:
             return
         self.last_time_s = float(rows[-1, TIME])
         self.report.late += int(np.count_nonzero(rows[:, TIME] < self.emitted_until_s - TIME_TOLERANCE_S))
-        self._uncooked = np.vstack([self._uncooked, rows])
+        self._uncooked = _after(self._uncooked, rows)
         self._cook()
 
     def _cook(self) -> None:
@@ -340,8 +340,12 @@ class SensorStream:
         """Latest grid instant for which all that it needs is there, s."""
         if not len(self.table):
             return -np.inf
-        last = self.table[-1]
-        return float(last[TIME] - float(reach(last[LIMIT], self._settings.frame_rate_hz)) + TIME_TOLERANCE_S)
+        return float(self.table[-1, TIME] - self.reach_s + TIME_TOLERANCE_S)
+
+    @property
+    def reach_s(self) -> float:
+        """How far beyond a grid instant the samples lie that it needs, s."""
+        return float(reach(self.table[-1, LIMIT], self._settings.frame_rate_hz)) if len(self.table) else 0.0
 
     def on_grid(self, grid_s: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
         """Values and status at grid instants, see `resampling.on_grid`."""
@@ -353,3 +357,8 @@ class SensorStream:
         first = int(np.searchsorted(self.table[:, TIME], keep_from)) - 2
         if first > 0:
             self.table = self.table[first:]
+
+
+def _after(rows: FloatArray, more: FloatArray) -> FloatArray:
+    """Rows and those that follow them; mostly there are none before."""
+    return np.vstack([rows, more]) if len(rows) else more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,9 +210,19 @@ class Twin:
         if not self._lacking and self.settings.follow_strides:
             self._place.strides.take(strides)
 
-    def update(self, frames: BodyFrames) -> list[TwinState]:
+    def update(self, frames: BodyFrames, posed: Callable[[float, FloatArray], None] | None = None) -> list[TwinState]:
         """One state a frame.
 
+        Parameters
+        ----------
+        frames
+            The frames.
+        posed
+            Called with the time, s, and the coordinates (m,) of each frame as soon as they are known: before the
+            forces, for which a controller need not wait.
+
+        Notes
+        -----
         With too few sensors worn, states have no coordinates and say what is lacking; before calibration,
         and while nothing is measured, quality is 0 and the coordinates are the last known.
         """
@@ -231,7 +241,7 @@ class Twin:
             [frames.acc_mps2[:, pelvis], frames.quat_wxyz[:, pelvis], frames.body_quat_wxyz[:, pelvis]], axis=1
         )
         return [
-            self._frame(float(t), quats[i], ready[i], ready[i] & heading[i], felt[i])
+            self._frame(float(t), quats[i], ready[i], ready[i] & heading[i], felt[i], posed)
             for i, t in enumerate(frames.time_s)
         ]
 
@@ -266,7 +276,13 @@ class Twin:
         return {name: (places[i], quats[i]) for i, name in enumerate(skeleton.bodies)}
 
     def _frame(
-        self, time_s: float, quats: FloatArray, ready: NDArray[np.bool_], known: NDArray[np.bool_], felt: FloatArray
+        self,
+        time_s: float,
+        quats: FloatArray,
+        ready: NDArray[np.bool_],
+        known: NDArray[np.bool_],
+        felt: FloatArray,
+        posed: Callable[[float, FloatArray], None] | None,
     ) -> TwinState:
         heading = bool(known[ready].all())
         elapsed = time_s - self._time_s
@@ -300,6 +316,8 @@ class Twin:
                 if known.all():
                     self._knees.update(elapsed, values)
             quality = pose_quality(residuals, ready, heading, self.settings.fit_deg)
+        if posed:
+            posed(time_s, values)
         forces = self._force(time_s, elapsed, values, solution, ready, quality, felt, gap)
         self._last = values
         return TwinState(

@@ -40,7 +40,11 @@ class TimeBase:
 
     def seconds(self, stamp: Any) -> float:
         """Seconds after the origin of a ``builtin_interfaces/Time``."""
-        return (stamp_ns(stamp) - self.origin_ns) / 1e9
+        return self.seconds_of(stamp_ns(stamp))
+
+    def seconds_of(self, time_ns: int) -> float:
+        """Seconds after the origin of an absolute time, ns."""
+        return (time_ns - self.origin_ns) / 1e9
 
     def stamp(self, make: Make, time_s: float) -> Any:
         """``builtin_interfaces/Time`` of `time_s`; 0 for NaN."""
