@@ -8,8 +8,8 @@ replay` starts it: hub, events, steps, twin, classifier, recorder, each in its o
 it notes when each message reached it, and takes the stamp out of its header without decoding the rest.
 
 newest sample  when the last of the samples arrived that a frame rests on: frames of 100 Hz rest on samples up to one
-               frame period ahead of their own stamp where sensors are faster than 133 Hz, else on the next sample
-               (docs/sensing.md). The source's own lateness is not in it.
+               frame period ahead of their own stamp where sensors are faster than 133 Hz, else on the first at or
+               after it (docs/sensing.md). The source's own lateness is not in it.
 hub            newest sample to `body_imus`.
 twin           `body_imus` to `joint_states`.
 
@@ -37,6 +37,7 @@ from rich.table import Table
 NAMESPACE = "delay"
 WARM_UP_S = 12.0
 """Standing, first steps, and the start of all processes are left out."""
+END_S = 0.5
 BEST_S = 10.0
 LOOK_S = 0.1
 
@@ -81,7 +82,8 @@ def delays_ms(seen: dict[str, list[tuple[float, float]]], reach_s: float) -> dic
     arrays = {name: np.array(rows).reshape(-1, 2) for name, rows in seen.items()}
     frames, joints = arrays["body_imus"], arrays["joint_states"]
     common, at_frame, at_joints = np.intersect1d(frames[:, 0], joints[:, 0], return_indices=True)
-    keep = common > common[0] + WARM_UP_S
+    # the last frames are given out when the source tells that it has ended
+    keep = (common > common[0] + WARM_UP_S) & (common < common[-1] - END_S)
     common, at_frame, at_joints = common[keep], at_frame[keep], at_joints[keep]
     hub_s, twin_s = frames[at_frame, 1], joints[at_joints, 1]
     newest = np.full(len(common), -np.inf)
@@ -143,7 +145,7 @@ def main() -> None:
     console = Console()
     for notice in result.notices:
         console.print(notice)
-    reach_s = 0.01 if options.rate > 133.0 else 1.0 / options.rate
+    reach_s = 0.01 if options.rate > 133.0 else 0.0
     found = delays_ms(seen, reach_s)
     stamp_s = found.pop("stamp_s")
     lost = {name: len(rows) for name, rows in seen.items()}
