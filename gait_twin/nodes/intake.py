@@ -60,7 +60,7 @@ class Intake:
     def _take_rest(self) -> bool:
         """Take what else is there, and tell whether there was any."""
         for number in range(PASSES):
-            if not any([self._take(*each) for each in self._subscriptions]):
+            if not sum(self._take(*each) for each in self._subscriptions):  # each, also when one had a message
                 return number > 0
         return True
 

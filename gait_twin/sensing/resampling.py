@@ -59,7 +59,7 @@ def on_grid(
     return values, status
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _fill(
     table: FloatArray,
     grid_s: FloatArray,
@@ -100,7 +100,7 @@ def _fill(
             status[k] |= BRIDGED
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _local_line(table: FloatArray, g: float, hi: int, reach_s: float, row: FloatArray) -> None:
     """Triangle-weighted straight-line fit over +-1 frame period: low-pass without delay before down-sampling.
 

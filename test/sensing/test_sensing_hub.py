@@ -44,6 +44,29 @@ def everything(hub, streams, block_s=0.05):
     return {n: np.concatenate([getattr(b, n) for b in blocks]) for n in NAMES}
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from([50.0, 100.0, 128.0, 200.0, 400.0]), min_size=2, max_size=3), st.floats(0.0, 0.01))
+def test_before_the_awaited_instant_no_frame_is_complete(rates_hz, shift_s):
+    streams = {
+        segment: samples(i * shift_s + np.arange(0.0, 0.6, 1.0 / rate_hz))
+        for i, (segment, rate_hz) in enumerate(zip(("pelvis", "calcn_r", "calcn_l"), rates_hz, strict=False))
+    }
+    eager, patient = SensorHub(tuple(streams), HubSettings()), SensorHub(tuple(streams), HubSettings())
+    arrivals = sorted((float(t), name, i) for name, stream in streams.items() for i, t in enumerate(stream[0]))
+    given_out, skipped = ([], []), 0
+    for time_s, name, i in arrivals:
+        for hub in (eager, patient):
+            hub.push(name, *(values[i : i + 1] for values in streams[name]))
+        given_out[0].extend(eager.poll().time_s.tolist())
+        if time_s >= patient.awaits_s:
+            given_out[1].extend(patient.poll().time_s.tolist())
+        else:
+            skipped += 1
+        assert given_out[0] == given_out[1]  # not a frame later
+    assert len(given_out[0]) > 25
+    assert skipped or min(rates_hz) < 133.0
+
+
 def test_different_rates_and_phases_meet_on_one_grid():
     rng = np.random.default_rng(0)
     streams = {

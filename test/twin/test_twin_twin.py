@@ -232,6 +232,15 @@ def test_blocks_of_any_size_give_the_same_states(walk: Walk, cuts: list[int], lo
         assert (a.quality, a.message, a.stance_side) == (b.quality, b.message, b.stance_side)
 
 
+def test_poses_are_told_before_the_forces(walk: Walk) -> None:
+    told: list[tuple[float, np.ndarray]] = []
+    twin = new_twin()
+    states = twin.update(walk[0][300:400], posed=lambda time_s, values: told.append((time_s, values.copy())))
+    assert [time_s for time_s, _ in told] == [state.time_s for state in states]
+    for (_, values), state in zip(told, states, strict=True):
+        np.testing.assert_array_equal(values, state.positions)
+
+
 def test_reset_begins_anew(walk: Walk) -> None:
     frames = walk[0][400:500]
     twin = new_twin()
