@@ -268,6 +268,8 @@ class TwinState:
         Delay of the causal filter behind `moments`, `powers` and `ground`, s.
     powers
         (m,) W, moments by the velocities of the same instant and filter; empty or NaN where not known.
+    moment_sd
+        (m,) standard deviations of `moments`, N·m or N; empty or NaN where not known, and of residuals.
     """
 
     time_s: float
@@ -284,6 +286,7 @@ class TwinState:
     ground: GroundReaction | None = None
     moment_delay_s: float = NAN
     powers: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    moment_sd: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)

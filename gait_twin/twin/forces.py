@@ -17,6 +17,7 @@ from gait_twin.twin.ground import GroundPredictor, Reactions
 from gait_twin.twin.model import Sole
 from gait_twin.twin.plates import Plates
 from gait_twin.twin.skeleton import Skeleton
+from gait_twin.twin.spread import MomentSpread
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -41,12 +42,15 @@ class Forces:
         Ground reactions; None where not known.
     powers
         (m,) moments by the rates of the same instant and filter, W; NaN where not known.
+    moment_sd
+        (m,) standard deviations of the moments; NaN where not known, and of the joint to ground.
     """
 
     rates: FloatArray
     moments: FloatArray
     ground: GroundReaction | None
     powers: FloatArray
+    moment_sd: FloatArray
 
 
 class ForceEstimator:
@@ -85,6 +89,7 @@ class ForceEstimator:
         self._dynamics = InverseDynamics(skeleton)
         ready = len(soles) == 2 and len(shanks) == 2
         self._predictor = GroundPredictor(self._dynamics, pelvis, soles, shanks) if ready else None
+        self._spread = MomentSpread(self._dynamics, soles) if ready else None
         # what moves neither pelvis nor feet: the trunk, and arms and toes, which nothing measures
         jacobian = skeleton.jacobian(coupled=False)[skeleton.jacobian_rows([pelvis, *(s.body for s in soles)]).ravel()]
         self._trunk = ~skeleton.fixed & (np.abs(jacobian).max(axis=0) < 1e-9)
@@ -149,7 +154,7 @@ class ForceEstimator:
         m = len(values)
         unknown = np.full(m, np.nan)
         if not np.isfinite(period_s):
-            return Forces(np.zeros(m), unknown, None, unknown)
+            return Forces(np.zeros(m), unknown, None, unknown, unknown)
         if not self._filter.started:
             self._filter.start(period_s)
             self._rates.start(period_s)
@@ -158,8 +163,14 @@ class ForceEstimator:
         motion = self._filter.update(np.concatenate([values, lever, acceleration]), gap=gap)
         self._again = False
         self._track(time_s, points, gap)
-        if self._predictor is None or points is None or not motion.complete or not np.isfinite(confidence):
-            return Forces(rates, unknown, None, unknown)
+        if (
+            self._predictor is None
+            or self._spread is None
+            or points is None
+            or not motion.complete
+            or not np.isfinite(confidence)
+        ):
+            return Forces(rates, unknown, None, unknown, unknown)
         instant_s = time_s - self.moment_delay_s
         accelerations, felt = self._accelerations(motion, m)
         free = self._dynamics.solve(motion.values[:m], motion.rates[:m], accelerations)
@@ -173,7 +184,8 @@ class ForceEstimator:
         moments = np.where(known, moments, np.nan)
         powers = moments * motion.rates[:m]
         powers[self._dynamics.root] = np.nan  # nothing drives there: its moments are residuals
-        return Forces(rates, moments, _ground(instant_s, reactions, confidence), powers)
+        spread = np.where(known, self._spread.of(free, reactions, felt=felt), np.nan)
+        return Forces(rates, moments, _ground(instant_s, reactions, confidence), powers, spread)
 
     def _accelerations(self, motion: Motion, m: int) -> tuple[FloatArray, bool]:
         """Of the coordinates; the pelvis' own from its sensor where there is one, which is told."""

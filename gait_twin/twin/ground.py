@@ -93,8 +93,10 @@ class Reactions:
         0 to 1, from the phase and the residual.
     torque
         (2, 3) beside the force, N·m: free moments, which only plates tell.
-    measured
-        Which feet's are measured.
+    forward
+        (2, 3) where the feet point, level.
+    measured, placed
+        Which feet's forces are measured, and where they act.
     """
 
     force: FloatArray
@@ -104,7 +106,9 @@ class Reactions:
     residual_moment: FloatArray
     confidence: float
     torque: FloatArray
+    forward: FloatArray
     measured: tuple[bool, bool] = (False, False)
+    placed: tuple[bool, bool] = (False, False)
 
     def wrenches(self, soles: list[Sole]) -> list[Wrench]:
         """What the inverse dynamics takes."""
@@ -216,7 +220,10 @@ class GroundPredictor:
         if all(down) and not any(told):
             confidence *= DOUBLE_SUPPORT_CONFIDENCE
         turn = np.where(self._rolls, turn, 0.0)
-        return Reactions(each, point, share, left, turn, float(confidence), torque, told)
+        placed = tuple(load is not None and load.point is not None for load in measured)
+        return Reactions(
+            each, point, share, left, turn, float(confidence), torque, forward, told, (placed[0], placed[1])
+        )
 
     def _aimed(
         self,

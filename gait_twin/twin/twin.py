@@ -340,6 +340,7 @@ class Twin:
     def _force(
         self,
         time_s: float,
+            moment_sd=forces.moment_sd,
         elapsed_s: float,
         values: FloatArray,
         solution: Solution | None,
