@@ -12,7 +12,9 @@ drift     virtual subject, to and fro, random mounting, bias instability of 10 d
 motion    virtual IMUs on published walking of two people, free heading, models of the people.
 standing  the same with a standing that was not neutral.
 real      Xsens walk against OpenSim's offline inverse kinematics (which trusts the standing).
-loop      virtual subject, with the right and a wrong height: strides into the twin, and refinement, off and on.
+loop      virtual subject, with the right and wrong heights: strides into the twin, and refinement, off ("open") and
+          on ("closed"), and once more with the height that the strides show ("fitted", as `analyze` does).
+          "legs" is how far the model's are off, "seen" what the strides tell of that.
 """
 
 from __future__ import annotations
@@ -264,18 +266,29 @@ def loop(options: argparse.Namespace) -> Rows:
         for start in range(0, len(frames), BLOCK):
             block = frames[start : start + BLOCK]
             strides.append(estimator.update(block, detector.update(block)[0]).strides)
-        for height in (1.75, 1.65):
-            for closed in (False, True):
+        for given in (1.75, 1.75 * 0.9, 1.75 * 1.1):
+            height, seen = given, None
+            for kind in ("open", "closed", "fitted"):
+                closed = kind != "open"
+                if kind == "fitted":
+                    if seen is None or not seen.significant:
+                        continue
+                    height = seen.height_m
                 settings = TwinSettings(refine=closed, follow_strides=closed)
                 twin = Twin(build_default_model(height, 70.0), frames.segments, settings)
                 states = follow(twin, frames, strides)
                 true, found = _way(recording, twin, states, 20.0)
+                seen = twin.legs
+                assert seen is not None
                 at_s, names, error = errors_deg(recording, states)
                 rows.append(
                     {
                         "speed_mps": speed,
-                        "height_m": height,
-                        "loop": "closed" if closed else "open",
+                        "height_m": given,
+                        "loop": kind,
+                        "legs_percent": 100.0 * (height / 1.75 - 1.0),
+                        "seen_percent": 100.0 * (seen.factor - 1.0),
+                        "seen_sd_percent": 100.0 * seen.sd,
                         "stride_bias_mm": float(1e3 * np.mean(found - true)),
                         "stride_sd_mm": float(1e3 * np.std(found - true)),
                         "path_percent": float(100.0 * (found.sum() / true.sum() - 1.0)),

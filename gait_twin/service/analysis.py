@@ -50,6 +50,7 @@ from gait_twin.twin import (
     Table,
     Twin,
     TwinSettings,
+    build_default_model,
     confidence_table,
     inverse_dynamics,
     load_model,
@@ -89,6 +90,7 @@ class _Pipeline:
     ) -> None:
         self.recording = recording
         self.notices: tuple[str, ...] = ()
+        self.fits_legs = model is None and not settings.twin.model_path and settings.twin.fit_legs
         if model is not None:
             self.model_name = model.getName()
         elif settings.twin.model_path:
@@ -97,6 +99,7 @@ class _Pipeline:
             self.model_name = DEFAULT
             model, self.notices = default_model(recording.subject)
         self.loads = loads
+        self.about_legs = ""
         self.hub = SensorHub(tuple(recording.imus), settings.hub)
         self.detector = EventDetector(settings.detector)
         self.estimator = StepEstimator(settings.steps)
@@ -112,6 +115,10 @@ class _Pipeline:
         self.time_s: list[FloatArray] = []
         self.rates: dict[Side, list[FloatArray]] = {side: [] for side in Side if side.foot in self.hub.segments}
         self.bodies: list[tuple[float, BodyPoses]] = []
+
+    def of_height(self, height_m: float) -> opensim.Model:
+        """The default model of a person as heavy as this one."""
+        return build_default_model(height_m, self.twin.skeleton.mass_kg)
 
     def take(self, frames: BodyFrames) -> None:
         if not len(frames):
@@ -177,6 +184,7 @@ class _Pipeline:
                 *self.recording.notices,
                 *(self.notices if self.twin.coordinates else ()),
                 *self.twin.notices,
+                *((self.about_legs,) if self.about_legs else ()),
                 *self._about_mass(),
                 *twin_notices(self.states),
                 *about_forces,
@@ -279,7 +287,28 @@ def analyze(
         raise InputError("The recording has no samples; record again, or give another one.")
     chosen = settings or AnalysisSettings()
     hub = with_mounting(recording, chosen.hub, progress and (lambda done: progress(0.3 * done)))
-    pipeline = _Pipeline(recording, dataclasses.replace(chosen, hub=hub), model, ground_reactions)
+    chosen = dataclasses.replace(chosen, hub=hub)
+    measured = tuple(plates)
+    pipeline = _Pipeline(recording, chosen, model, ground_reactions)
+    analysis = _run(pipeline, measured, progress and (lambda done: progress(0.3 + 0.7 * done)))
+    legs = pipeline.twin.legs
+    if not pipeline.fits_legs or legs is None or not legs.significant:
+        return analysis
+    # nothing but the model changes: the same frames, events and strides come again
+    again = _Pipeline(recording, chosen, pipeline.of_height(legs.height_m), ground_reactions)
+    again.model_name, again.notices = pipeline.model_name, pipeline.notices
+    again.about_legs = (
+        f"{legs.sentence().split(':')[0]}: this analysis was made with the model of {legs.height_m:.2f} m "
+        f"(legs {100.0 * (legs.factor - 1.0):+.1f} %, give or take {100.0 * legs.sd:.1f} %)."
+    )
+    return _run(again, measured, None)
+
+
+def _run(
+    pipeline: _Pipeline, plates: Iterable[tuple[Side, float, FloatArray, Frame]], progress: Progress | None
+) -> Analysis:
+    """Everything of a recording through the rooms, in blocks."""
+    recording = pipeline.recording
     measured = iter(plates)
     waiting = next(measured, None)
     for end_s, rows in blocks(recording):
@@ -289,5 +318,5 @@ def analyze(
             waiting = next(measured, None)
         pipeline.take(pipeline.hub.poll())
         if progress:
-            progress(min(1.0, 0.3 + 0.7 * end_s / max(recording.duration_s, 1e-9)))
+            progress(min(1.0, end_s / max(recording.duration_s, 1e-9)))
     return pipeline.finish()

@@ -16,6 +16,7 @@ from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks
 from gait_twin.twin.model import load_model, map_segments, model_xml
 from gait_twin.twin.offline import inverse_dynamics, registered
 from gait_twin.twin.plates import Frame, Plates
+from gait_twin.twin.reconciliation import Legs
 from gait_twin.twin.scaling import add_markers_of, scale_by_lengths, scale_by_markers, scale_by_setup, scale_factors
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
@@ -29,6 +30,7 @@ __all__ = [
     "Frame",
     "InverseDynamics",
     "InverseKinematics",
+    "Legs",
     "MarkerKinematics",
     "MarkerSolution",
     "MarkerTable",

@@ -29,6 +29,8 @@ class Place:
         Indices of that joint's translations.
     feet
         Soles of the right and the left foot; without them the skeleton stays in place.
+    thighs
+        Bodies that begin at the hips.
 
     Attributes
     ----------
@@ -36,11 +38,20 @@ class Place:
         (t, 3) what the translations are for a place of the pelvis.
     tracker, strides
         What the feet tell, and what the step estimator's strides do.
+    leg_m
+        From the hips to the ground in the model's default pose, m; 0 without feet or thighs.
     points
         (4, 3) heel right, ball right, heel left, ball left in OpenSim's ground, m; None while not known.
     """
 
-    def __init__(self, skeleton: Skeleton, pelvis: str, translations: Sequence[int], feet: Sequence[Sole]) -> None:
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        pelvis: str,
+        translations: Sequence[int],
+        feet: Sequence[Sole],
+        thighs: Sequence[str] = (),
+    ) -> None:
         self._skeleton, self._pelvis, self._feet = skeleton, pelvis, feet
         self._translations = list(translations)
         # how translational coordinates move the pelvis: constant for any sensible joint to ground
@@ -51,6 +62,10 @@ class Place:
         values[self._translations] = 0.0
         skeleton.set(values)
         self._origin = skeleton.origins([pelvis])[0]
+        self.leg_m = 0.0
+        if thighs and feet:
+            soles = [skeleton.stations(foot.body, foot.points)[:, 1] for foot in feet]
+            self.leg_m = float(skeleton.origins(thighs)[:, 1].mean() - np.mean(soles))
         self.tracker = RootTracker()
         self.strides = Reconciliation()
         self.reset()

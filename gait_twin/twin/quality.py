@@ -20,8 +20,6 @@ MISFIT = 1.2
 leave 5 to 9 degrees in a leg."""
 ASKEW_RAD = np.radians(12.0)
 """Correction of a mounting beyond which the standing was not the neutral pose."""
-UNLIKE = 0.06
-"""Difference of the way's scale from 1 beyond which the model does not have the person's legs."""
 STRAIGHTER_RAD = np.radians(8.0)
 """A knee that straightens in walking by more than this beyond its standing stood bent, or bends backward; on
 straps, it seems to by up to 7 degrees."""
@@ -109,7 +107,7 @@ def findings(
     residuals_rad: FloatArray,
     mountings_rad: FloatArray,
     fit_deg: float,
-    scale: float,
+    legs: str,
     knees: StraightestKnees,
 ) -> tuple[str, ...]:
     """Sentences on calibrations that do not fit, and on a model that does not.
@@ -124,8 +122,8 @@ def findings(
         (k, 3) corrections of the mounting.
     fit_deg
         Residual at which quality is one half, deg.
-    scale
-        Way over the ground to that of the model's legs, 1 where unknown.
+    legs
+        Sentence on legs of another length than the model's, or nothing.
     knees
         How straight they were in walking.
     """
@@ -148,12 +146,7 @@ def findings(
                 f"In walking {name} goes about {_fives(-flexion)}° beyond straight: the knee was bent in the standing "
                 "that calibrated the sensors, or bends backward; stand straight and calibrate again."
             )
-    if abs(scale - 1.0) > UNLIKE:
-        sentences.append(
-            f"Strides are about {100.0 * abs(scale - 1.0):.0f} % {'longer' if scale > 1.0 else 'shorter'} than the "
-            "model's legs make them: give the person's height, or fit the model to the person."
-        )
-    return tuple(sentences)
+    return (*sentences, legs) if legs else tuple(sentences)
 
 
 def _fives(angle_rad: float) -> int:

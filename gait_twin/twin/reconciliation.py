@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gait_twin.recording import Side, Stride
+from gait_twin.twin.anthropometry import ANKLE_HEIGHT, SHANK_LENGTH, THIGH_LENGTH
 
 FloatArray = NDArray[np.float64]
 
@@ -40,6 +42,54 @@ UNSTATED_SD_M = 0.05
 """Of a stride whose own is not stated, m."""
 LARGEST = 0.35
 """A stride that differs by more than this share is not the same one."""
+SYSTEMATIC = 0.02
+"""What the scale may be off for other reasons than the legs' length, as standard deviation: the step estimator's
+own scale (1 %), and the twin's way with legs of the right length (1.5 %)."""
+MANY = 10
+"""Strides that speak of the legs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """The person's legs against the model's, as their strides tell.
+
+    Attributes
+    ----------
+    factor
+        Length of the person's legs to that of the model's.
+    sd
+        Its standard deviation, systematic errors included.
+    strides
+        How many it rests on.
+    model_m
+        Length of the model's legs, from the hip to the ground, m.
+    """
+
+    factor: float
+    sd: float
+    strides: int
+    model_m: float
+
+    @property
+    def significant(self) -> bool:
+        """The model's legs are not the person's, at two standard deviations."""
+        return self.strides >= MANY and abs(float(np.log(self.factor))) > 2.0 * self.sd
+
+    @property
+    def height_m(self) -> float:
+        """Height of an average person with these legs, m."""
+        return self.model_m * self.factor / (THIGH_LENGTH + SHANK_LENGTH + ANKLE_HEIGHT)
+
+    def sentence(self) -> str:
+        """What it says, where it is significant, in steps of 2 %: what changes all the time is not read; else empty."""
+        if not self.significant:
+            return ""
+        percent = 2 * round(50.0 * (self.factor - 1.0))
+        height_m = self.height_m * (1.0 + 0.01 * percent) / self.factor
+        return (
+            f"The person's legs seem about {abs(percent)} % {'longer' if percent > 0 else 'shorter'} than the model's, "
+            f"by their strides: set the height to {height_m:.2f} m, or fit the model to the person."
+        )
 
 
 class Reconciliation:
@@ -75,6 +125,10 @@ class Reconciliation:
     def scale_sd(self) -> float:
         """Standard deviation of `scale`."""
         return float(np.sqrt(self._variance))
+
+    def legs(self, model_m: float) -> Legs:
+        """What the strides tell of legs that are `model_m` long in the model."""
+        return Legs(self.scale, float(np.hypot(self.scale_sd, SYSTEMATIC)), self.strides, model_m)
 
     def take(self, strides: Iterable[Stride]) -> None:
         """Strides of the step estimator, in any order; later ones than `EFFECT_S` after their end count at once."""

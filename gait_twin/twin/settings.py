@@ -34,6 +34,11 @@ class TwinSettings:
     follow_strides: bool = setting(
         True, "Fit the way over the ground to the step estimator's strides; off, it rests on the model's legs alone."
     )
+    fit_legs: bool = setting(
+        True,
+        "When a whole recording is analysed with the default model, and the strides show legs of another length than "
+        "its height gives, analyse it again with the height that does; live, that height is only named.",
+    )
     velocity_window_s: float = setting(
         0.06,
         "Length of the causal filter behind velocities, which lag by half of it, s.",

@@ -35,6 +35,7 @@ from gait_twin.twin.quality import (
     lacking,
     pose_quality,
 )
+from gait_twin.twin.reconciliation import Legs
 from gait_twin.twin.refinement import Refinement
 from gait_twin.twin.settings import TwinSettings
 from gait_twin.twin.skeleton import Skeleton
@@ -43,8 +44,6 @@ from gait_twin.twin.trunk import UprightTrunk
 FloatArray = NDArray[np.float64]
 
 NEEDED = SlotStatus.VALID | SlotStatus.ORIENTED | SlotStatus.CALIBRATED
-SURE_SCALE = 0.02
-"""Standard deviation of the way's scale below which it is spoken of."""
 LOOK_S = 0.5
 """What walking finds is put into words so often, s."""
 GAP_S = 0.1
@@ -134,7 +133,8 @@ class Twin:
         self._neutral_pelvis = self._neutral[self.sensors.index("pelvis")]
         self._refinement = Refinement(self._ik, self.sensors) if self.settings.refine and self._ik.can_turn else None
         feet = sole_points(model, *_foot_bodies(model, self.settings))
-        self._place = Place(self.skeleton, self._pelvis, self._ik.root_translations, feet)
+        thighs, _ = map_segments(model, ("femur_r", "femur_l"), self.settings.bodies)
+        self._place = Place(self.skeleton, self._pelvis, self._ik.root_translations, feet, list(thighs.values()))
         shanks, _ = map_segments(model, ("tibia_r", "tibia_l"), self.settings.bodies)
         self._forces = ForceEstimator(
             self.skeleton,
@@ -175,10 +175,15 @@ class Twin:
         """Sentences on calibrations that the walking contradicts, and on legs of another length."""
         if self._lacking:
             return ()
-        refinement, strides = self._refinement, self._place.strides
+        refinement = self._refinement
         mountings = refinement.mountings_rad if refinement else np.zeros((len(self.sensors), 3))
-        scale = strides.scale if strides.scale_sd < SURE_SCALE else 1.0
-        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, scale, self._knees)
+        legs = self.legs.sentence() if self.legs else ""
+        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, legs, self._knees)
+
+    @property
+    def legs(self) -> Legs | None:
+        """What the step estimator's strides tell of the model's legs; None without feet to walk on."""
+        return None if self._lacking or not self._place.leg_m else self._place.strides.legs(self._place.leg_m)
 
     def reset(self) -> None:
         """Forget the past: the next frame starts at the origin of the world."""
@@ -335,12 +340,12 @@ class Twin:
             ground=forces.ground,
             moment_delay_s=self.moment_delay_s,
             powers=forces.powers,
+            moment_sd=forces.moment_sd,
         )
 
     def _force(
         self,
         time_s: float,
-            moment_sd=forces.moment_sd,
         elapsed_s: float,
         values: FloatArray,
         solution: Solution | None,

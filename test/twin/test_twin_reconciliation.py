@@ -90,3 +90,18 @@ def test_a_stride_over_a_break_is_left_out() -> None:
         if time_s == pytest.approx(3.9):
             reconciliation.break_off()
     assert reconciliation.strides == 0
+
+
+def test_legs_are_spoken_of_when_it_is_sure() -> None:
+    """8 % is more than two standard deviations, 3 % is not; so are a few strides of 8 %."""
+    for factor, n, said in ((1.08, 40, "8 % longer"), (0.92, 40, "8 % shorter"), (1.03, 40, ""), (1.08, 2, "")):
+        reconciliation = Reconciliation()
+        reconciliation.take(strides(factor, n))
+        walked(reconciliation, 6.0 + n * PERIOD_S)
+        legs = reconciliation.legs(0.530 * 1.70)
+        assert legs.factor == pytest.approx(reconciliation.scale)
+        assert legs.significant == bool(said)
+        assert said in legs.sentence()
+        assert bool(legs.sentence()) == bool(said)
+    assert legs.sd > 0.02
+    assert legs.height_m == pytest.approx(1.70 * legs.factor)
