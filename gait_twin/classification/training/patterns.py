@@ -23,6 +23,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, Recording
 from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
+from gait_twin.simulation.random_patterns import RANDOM, random_pattern
 
 PATTERNS = (
     "normal",
@@ -37,8 +38,8 @@ PATTERNS = (
 )
 BOTH_SIDES = ("normal", "crouch", "shuffling", "toe_walking")
 """Patterns of both legs alike: they have no affected side."""
-WALKS = 360
-"""Of the shipped model: 40 of each pattern."""
+WALKS, STRANGE_WALKS = 540, 360
+"""Of the shipped model: 60 of each pattern, and of gaits like none of them."""
 ABOUT = "It was trained on virtual subjects, whose deviations follow published descriptions; no patient was among them."
 CHUNK = 30
 """Walks of one file in the cache."""
@@ -47,8 +48,10 @@ CYCLES = 16
 FRAME_RATES_HZ = (50.0, 60.0, 100.0)
 LOOKED_AT = 8
 """Strides of each leg that forward directions are found from where a recording is looked at first."""
-TRAINING, VALIDATION, TEST = 0, 1_000_000, 2_000_000
+TRAINING, VALIDATION, TEST, STRANGERS = 0, 1_000_000, 2_000_000, 3_000_000
 """First seeds: no two of these groups of virtual subjects share one."""
+CHAIN = 2
+"""To be raised when the rooms between sensors and cycles change: walks of an older state are not used then."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Wearing:
         0 to 1.
     style
         Spread of persons' own ways of walking, 1 as among adults.
+    pattern
+        Of everyone; by the seed's remainder where it is not given.
     """
 
     segments: tuple[str, ...] | None = None
@@ -77,6 +82,11 @@ class Wearing:
     frame_rate_hz: float | None = None
     severity: float | None = None
     style: float | None = None
+    pattern: str | None = None
+
+
+STRANGE = Wearing(pattern=RANDOM)
+"""Of gaits like none that has a name."""
 
 
 def drawn(seed: int, wearing: Wearing | None = None) -> tuple[WalkSettings, SensorSettings, Walk, float]:
@@ -86,11 +96,13 @@ def drawn(seed: int, wearing: Wearing | None = None) -> tuple[WalkSettings, Sens
     """
     given = wearing or Wearing()
     rng = np.random.default_rng([seed, 77])
-    pattern = PATTERNS[seed % len(PATTERNS)]
+    pattern = given.pattern or PATTERNS[seed % len(PATTERNS)]
     height = float(rng.uniform(1.45, 1.98))
     severity = float(rng.uniform(0.0, 1.0)) if given.severity is None else given.severity
     style = float(rng.uniform(0.5, 1.3)) if given.style is None else given.style
-    side = "usual" if pattern in BOTH_SIDES else str(rng.choice(["left", "right"]))
+    parts, of = random_pattern(seed) if pattern == RANDOM else (None, ())
+    one_sided = pattern not in BOTH_SIDES if parts is None else parts.sides != "both"
+    side = str(rng.choice(["left", "right"])) if one_sided else "usual"
     own_pace = rng.random() < 0.6
     speed = 0.0 if own_pace else float(rng.uniform(0.45, 1.4))
     out_and_back = rng.random() < 0.2
@@ -130,7 +142,7 @@ def drawn(seed: int, wearing: Wearing | None = None) -> tuple[WalkSettings, Sens
     if given.one_missing:
         worn.remove(str(rng.choice(worn)))
     askew = float(rng.uniform(0.0, 18.0)) if given.askew_deg is None else given.askew_deg
-    heading = abs(float(rng.normal(0.0, 6.0))) if rng.random() < 0.5 else 0.0
+    heading = abs(float(rng.normal(0.0, 8.0))) if rng.random() < 0.6 else 0.0
     everyday = rng.uniform(0.3, 2.5)
     sensors: dict[str, Any] = {
         "segments": tuple(worn),
@@ -151,14 +163,16 @@ def drawn(seed: int, wearing: Wearing | None = None) -> tuple[WalkSettings, Sens
         "packet_loss": float(rng.choice([0.0, 0.002, 0.01])),
         "seed": seed,
     }
-    facts = {
+    facts: dict[str, Any] = {
         "severity": round(severity, 3),
         "own_pace": own_pace,
         "style": round(style, 3),
         "sensors": len(sensors["segments"]),
         "askew_deg": round(askew, 1),
     }
-    affected = "" if pattern in BOTH_SIDES else side
+    if of:
+        facts["of"] = list(of)
+    affected = side if one_sided and parts is None else ""
     return (
         WalkSettings(**walk),
         SensorSettings(**sensors),
@@ -216,7 +230,8 @@ def _version() -> str:
     """Short name of how walks are drawn: what was cached by another is not used."""
     from gait_twin.simulation.patterns import PATTERNS as TABLES
 
-    text = repr([drawn(seed) for seed in range(len(PATTERNS))]) + repr(TABLES)
+    few = range(len(PATTERNS))
+    text = repr([CHAIN, [drawn(seed) for seed in few], [random_pattern(seed) for seed in few], TABLES])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -271,7 +286,28 @@ def generate(
     return CycleSet.joined([CycleSet.load(path) for path in paths])
 
 
+def training_walks(
+    cache: Path, walks: int = WALKS, processes: int = 2, progress: Callable[[float], None] = lambda _: None
+) -> tuple[CycleSet, CycleSet]:
+    """What the shipped model is made from: walks of every pattern, and of strangers.
+
+    Parameters
+    ----------
+    cache, processes, progress
+        As in `generate`.
+    walks
+        Of the patterns; of strangers in proportion.
+    """
+    share = WALKS / (WALKS + STRANGE_WALKS)
+    data = generate(TRAINING, walks, cache, None, processes, lambda done: progress(share * done))
+    many = max(1, round(walks * STRANGE_WALKS / WALKS))
+    return data, generate(
+        STRANGERS, many, cache, STRANGE, processes, lambda done: progress(share + (1.0 - share) * done)
+    )
+
+
 def without(pattern: str, data: CycleSet) -> tuple[CycleSet, CycleSet]:
-    """The data without a pattern, and the pattern alone."""
+    """The data without a pattern, and without strangers that have parts of it; and the pattern alone."""
     its = np.array([walk.label == pattern for walk in data.walks], bool)
-    return data.of_walks(~its), data.of_walks(its)
+    parts = np.array([pattern in walk.facts.get("of", ()) for walk in data.walks], bool)
+    return data.of_walks(~its & ~parts), data.of_walks(its)
