@@ -92,7 +92,10 @@ def joint_cycles(analysis: Analysis) -> Figure | None:
 
 
 def force_cycles(analysis: Analysis) -> Figure | None:
-    """Internal joint moments, powers and ground reactions over straight strides, mean ± SD of each side."""
+    """Internal joint moments, powers and ground reactions over straight strides, mean ± SD of each side.
+
+    Dotted about a moment: how far it may be off without force plates.
+    """
     return _draw(FORCES, gait_cycles(analysis), {})
 
 
@@ -124,6 +127,11 @@ def _draw(panels: tuple[Panel, ...], cycles: dict[Side, Cycles], true: dict[Side
             ax.fill_between(PERCENT, low, high, color=color, alpha=0.18, linewidth=0)
             ax.plot(PERCENT, sign * mean, color=color, linewidth=1.8)
             _mark_toe_off(ax, one, color)
+            error = one.spread(panel.column.replace("_moment_", "_moment_sd_"))[0]
+            if panel.unit == MOMENTS and np.isfinite(error).any():
+                for edge in (error, -error):
+                    ax.plot(PERCENT, sign * mean + edge, color=color, linewidth=0.9, linestyle=DOTTED)
+                lines["expected error, 1 SD"] = Line2D([], [], color=FAINT, linestyle=DOTTED)
             if side in true and len(true[side].of(panel.column)):
                 known = true[side].spread(panel.column)[0]
                 ax.plot(PERCENT, known, color=color, linewidth=1.2, linestyle=DASHED)

@@ -44,7 +44,8 @@ class Cycles:
     straight
         (n,) bool; means are of these.
     columns
-        c names with unit: ``knee_angle_deg``, ``knee_angle_moment_nm_per_kg``, ``knee_angle_power_w_per_kg``,
+        c names with unit: ``knee_angle_deg``, ``knee_angle_moment_nm_per_kg`` with its standard deviation
+        ``knee_angle_moment_sd_nm_per_kg``, ``knee_angle_power_w_per_kg``,
         ``ground_force_up_percent_bw``, ``force_confidence`` and so on; of this side's leg, and of the trunk.
     values
         (n, 101, c); NaN where not known.
@@ -98,7 +99,11 @@ def gait_cycles(analysis: Analysis, joints: JointTrajectory | None = None) -> di
     if joints is analysis.joints and math.isfinite(mass):
         tables += [
             (_without_root(analysis.forces[name]), unit, 1.0 / mass)
-            for name, unit in (("moments.sto", "_nm_per_kg"), ("powers.sto", "_w_per_kg"))
+            for name, unit in (
+                ("moments.sto", "_nm_per_kg"),
+                ("moment_sd.sto", "_nm_per_kg"),
+                ("powers.sto", "_w_per_kg"),
+            )
             if name in analysis.forces
         ]
     ground = analysis.forces.get("ground_reactions.mot") if joints is analysis.joints else None
@@ -120,7 +125,11 @@ def gait_cycles(analysis: Analysis, joints: JointTrajectory | None = None) -> di
 
 def _without_root(table: Table) -> Table:
     """Moments of the joints: those of the joint to ground are residuals, and forces along slides are none."""
-    kept = [i for i, name in enumerate(table.columns) if not name.startswith("pelvis") and not name.endswith("_force")]
+    kept = [
+        i
+        for i, name in enumerate(table.columns)
+        if not name.startswith("pelvis") and not name.endswith(("_force", "_force_sd"))
+    ]
     return Table(table.time_s, tuple(table.columns[i] for i in kept), table.values[:, kept])
 
 

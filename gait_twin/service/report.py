@@ -10,7 +10,7 @@ from gait_twin.errors import InputError
 from gait_twin.service.comparison import Comparison, compare
 from gait_twin.service.cycles import gait_cycles, write_cycles
 from gait_twin.service.feeding import Progress
-from gait_twin.service.results import GROUND_REACTIONS, MOMENTS, POWERS, Analysis
+from gait_twin.service.results import GROUND_REACTIONS, MOMENT_SD, MOMENTS, POWERS, Analysis
 from gait_twin.service.summary import summarize
 from gait_twin.service.tables import write_events, write_joints, write_steps, write_strides
 from gait_twin.twin import write_table
@@ -68,7 +68,7 @@ def write(
     if analysis.osim:
         model.write_text(analysis.osim, encoding="utf-8")
         written.append(model)
-    for name in (MOMENTS, POWERS, GROUND_REACTIONS):
+    for name in (MOMENTS, MOMENT_SD, POWERS, GROUND_REACTIONS):
         (folder / name).unlink(missing_ok=True)
     for name, table in analysis.forces.items():
         write_table(folder / name, table, Path(name).stem)

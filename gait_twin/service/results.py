@@ -21,11 +21,12 @@ from gait_twin.recording import (
     TwinState,
 )
 from gait_twin.service.motion import Footprint, Motion
-from gait_twin.twin import Skeleton, Table, ground_reactions_table, moments_table, powers_table
+from gait_twin.twin import Skeleton, Table, ground_reactions_table, moment_sd_table, moments_table, powers_table
 
 FloatArray = NDArray[np.float64]
 
 MOMENTS, POWERS, GROUND_REACTIONS = "moments.sto", "powers.sto", "ground_reactions.mot"
+MOMENT_SD = "moment_sd.sto"
 NOTICES_MAX, NOTICE_S = 5, 0.5
 """Sentences of the twin that are passed on: how many, and the time that each must have held, s."""
 
@@ -134,11 +135,12 @@ class Analysis:
 
 
 def force_tables(states: Sequence[TwinState], skeleton: Skeleton) -> dict[str, Table]:
-    """Moments, powers and ground reactions of states by file name; empty where none is known."""
+    """Moments and their standard deviations, powers and ground reactions by file name; empty where none is known."""
     if not any(state.ground is not None for state in states):
         return {}
     return {
         MOMENTS: moments_table(states, skeleton),
+        MOMENT_SD: moment_sd_table(states, skeleton),
         POWERS: powers_table(states, skeleton),
         GROUND_REACTIONS: ground_reactions_table(states),
     }

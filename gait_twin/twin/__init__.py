@@ -7,6 +7,7 @@ from gait_twin.twin.export import (
     confidence_table,
     cycle_curves,
     ground_reactions_table,
+    moment_sd_table,
     moments_table,
     powers_table,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "make_model",
     "map_segments",
     "model_xml",
+    "moment_sd_table",
     "moments_table",
     "powers_table",
     "read_external_loads",

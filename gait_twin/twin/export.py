@@ -65,17 +65,29 @@ def moments_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
     return Table(_instants(known), tuple(columns), values)
 
 
+def moment_sd_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
+    """Standard deviation of each joint coordinate's moment at its own instant, for ``moment_sd.sto``.
+
+    Returns
+    -------
+    Table
+        ``<coordinate>_moment_sd`` in N·m, ``<coordinate>_force_sd`` in N; NaN where one is not known.
+    """
+    known = [s for s in states if s.ground is not None]
+    joints = _joints(skeleton)
+    kinds = ["moment" if turns else "force" for turns in skeleton.rotational]
+    columns = tuple(f"{skeleton.coordinates[i]}_{kinds[i]}_sd" for i in joints)
+    return Table(_instants(known), columns, _rows([s.moment_sd for s in known], skeleton)[:, joints])
+
+
 def powers_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
     """Power of each joint coordinate at the moments' instants, W: ``<coordinate>_power``, positive when it drives.
 
     By velocities of the same filter and instant as the moments; NaN where one is not known.
     """
     known = [s for s in states if s.ground is not None]
-    root = {i for part in skeleton.pelvis_joint() for i in part}
-    joints = [i for i in range(len(skeleton.coordinates)) if i not in root]
-    nothing = np.full(len(skeleton.coordinates), np.nan)
-    powers = np.array([s.powers if len(s.powers) else nothing for s in known])
-    values = powers.reshape(len(known), len(skeleton.coordinates))[:, joints]
+    joints = _joints(skeleton)
+    values = _rows([s.powers for s in known], skeleton)[:, joints]
     return Table(_instants(known), tuple(f"{skeleton.coordinates[i]}_power" for i in joints), values)
 
 
@@ -144,6 +156,18 @@ def cycle_curves(table: Table, cycles_s: Iterable[tuple[float, float]], columns:
     mean = cycles.mean(axis=0) if len(cycles) else nothing
     sd = cycles.std(axis=0, ddof=1) if len(cycles) > 1 else nothing
     return CycleCurves(names, cycles, mean, sd)
+
+
+def _joints(skeleton: Skeleton) -> list[int]:
+    """Coordinates but those of the joint to ground."""
+    root = {i for part in skeleton.pelvis_joint() for i in part}
+    return [i for i in range(len(skeleton.coordinates)) if i not in root]
+
+
+def _rows(values: Sequence[FloatArray], skeleton: Skeleton) -> FloatArray:
+    """(n, m) of states' values, which may be empty: not known."""
+    nothing = np.full(len(skeleton.coordinates), np.nan)
+    return np.array([row if len(row) else nothing for row in values]).reshape(len(values), len(skeleton.coordinates))
 
 
 def _instants(states: Sequence[TwinState]) -> FloatArray:
