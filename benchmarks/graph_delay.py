@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Delay of the whole live graph: from a sample's stamp to `joint_states` on the wire, and where it arises.
+"""Delay of the whole live graph: from a sample to `joint_states` and `gait_phase` on the wire, and where it arises.
 
     python benchmarks/graph_delay.py [--seconds 40] [--rate 200] [--trunk] [--domain 77] [--json FILE]
 
@@ -50,14 +50,14 @@ def listen(segments: tuple[str, ...], seen: dict[str, list[tuple[float, float]]]
     """
     import rclpy
 
-    from gait_twin.nodes.topics import BODY_IMUS, JOINT_STATES, imu_raw, qos
+    from gait_twin.nodes.topics import BODY_IMUS, GAIT_PHASE, JOINT_STATES, imu_raw, qos
 
     context = rclpy.Context()
     context.init()
     node = rclpy.create_node("delay_probe", namespace=NAMESPACE, context=context)
     subscriptions = {}
-    topics = [(f"imu {s}", imu_raw(s)) for s in segments]
-    for name, topic in (*topics, ("body_imus", BODY_IMUS), ("joint_states", JOINT_STATES)):
+    results = [(topic.name, topic) for topic in (BODY_IMUS, GAIT_PHASE, JOINT_STATES)]
+    for name, topic in (*((f"imu {s}", imu_raw(s)) for s in segments), *results):
         seen[name] = []
         profile = qos(topic, rate_hz=10000.0)
         subscriptions[name] = node.create_subscription(
@@ -80,12 +80,11 @@ def listen(segments: tuple[str, ...], seen: dict[str, list[tuple[float, float]]]
 def delays_ms(seen: dict[str, list[tuple[float, float]]], reach_s: float) -> dict[str, np.ndarray]:
     """Delays of each frame of `joint_states`, and their stamps, s."""
     arrays = {name: np.array(rows).reshape(-1, 2) for name, rows in seen.items()}
-    frames, joints = arrays["body_imus"], arrays["joint_states"]
-    common, at_frame, at_joints = np.intersect1d(frames[:, 0], joints[:, 0], return_indices=True)
+    results = [dict(arrays[name].tolist()) for name in ("body_imus", "gait_phase", "joint_states")]
+    common = np.array(sorted(set.intersection(*map(set, results))))
     # the last frames are given out when the source tells that it has ended
-    keep = (common > common[0] + WARM_UP_S) & (common < common[-1] - END_S)
-    common, at_frame, at_joints = common[keep], at_frame[keep], at_joints[keep]
-    hub_s, twin_s = frames[at_frame, 1], joints[at_joints, 1]
+    common = common[(common > common[0] + WARM_UP_S) & (common < common[-1] - END_S)]
+    hub_s, phase_s, twin_s = (np.array([arrival[stamp] for stamp in common.tolist()]) for arrival in results)
     newest = np.full(len(common), -np.inf)
     for name, rows in arrays.items():
         if name.startswith("imu "):
@@ -96,6 +95,7 @@ def delays_ms(seen: dict[str, list[tuple[float, float]]], reach_s: float) -> dic
         "newest sample to body_imus": 1e3 * (hub_s - newest),
         "body_imus to joint_states": 1e3 * (twin_s - hub_s),
         "newest sample to joint_states": 1e3 * (twin_s - newest),
+        "newest sample to gait_phase": 1e3 * (phase_s - newest),
     }
 
 
