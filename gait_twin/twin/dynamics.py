@@ -96,13 +96,16 @@ class InverseDynamics:
         )
         return forces - self.effect(wrenches)
 
-    def effect(self, wrenches: Iterable[Wrench]) -> FloatArray:
-        """(m,) generalized forces that wrenches amount to in the present pose, N·m or N."""
+    def effect(self, wrenches: Iterable[Wrench], jacobian: FloatArray | None = None) -> FloatArray:
+        """(m,) generalized forces that wrenches amount to in the present pose, N·m or N.
+
+        Whoever has the pose's uncoupled Jacobian already may give it.
+        """
         total = np.zeros(len(self.skeleton.coordinates))
         wrenches = list(wrenches)
         if not wrenches:
             return total
-        jacobian = self.skeleton.jacobian(coupled=False)
+        jacobian = self.skeleton.jacobian(coupled=False) if jacobian is None else jacobian
         bodies = [wrench.body for wrench in wrenches]
         rows = self.skeleton.jacobian_rows(bodies)
         for wrench, origin, row in zip(wrenches, self.skeleton.origins(bodies), rows, strict=True):

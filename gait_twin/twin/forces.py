@@ -178,13 +178,14 @@ class ForceEstimator:
         measured = self._plates.at(instant_s, self._skeleton, soles) if self._plates.used else (None, None)
         trunk = bool((known & self._trunk).any())
         reactions = self._predictor.predict(instant_s, free, self._contact, measured=measured, trunk=trunk)
-        moments = free - self._dynamics.effect(reactions.wrenches(soles))
+        jacobian = self._skeleton.jacobian(coupled=False)
+        moments = free - self._dynamics.effect(reactions.wrenches(soles), jacobian)
         if not felt:
             confidence *= DIFFERENTIATED_CONFIDENCE
         moments = np.where(known, moments, np.nan)
         powers = moments * motion.rates[:m]
         powers[self._dynamics.root] = np.nan  # nothing drives there: its moments are residuals
-        spread = np.where(known, self._spread.of(free, reactions, felt=felt), np.nan)
+        spread = np.where(known, self._spread.of(free, reactions, jacobian, felt=felt), np.nan)
         return Forces(rates, moments, _ground(instant_s, reactions, confidence), powers, spread)
 
     def _accelerations(self, motion: Motion, m: int) -> tuple[FloatArray, bool]:

@@ -62,7 +62,7 @@ class MomentSpread:
         share = np.where(skeleton.rotational, carried_kg / skeleton.mass_kg, 0.0)
         self._place2 = (MASS_PLACE_SD_M * share * dynamics.weight_n) ** 2
 
-    def of(self, free: FloatArray, reactions: Reactions, *, felt: bool) -> FloatArray:
+    def of(self, free: FloatArray, reactions: Reactions, jacobian: FloatArray, *, felt: bool) -> FloatArray:
         """At the skeleton's present pose.
 
         Parameters
@@ -71,6 +71,8 @@ class MomentSpread:
             (m,) generalized forces without any ground, N·m or N.
         reactions
             The ground reactions that go with them.
+        jacobian
+            The pose's, uncoupled.
         felt
             The pelvis' acceleration is its sensor's.
 
@@ -83,7 +85,6 @@ class MomentSpread:
         touching = np.flatnonzero(reactions.share > 0.0).tolist()
         if touching:
             skeleton = self._dynamics.skeleton
-            jacobian = skeleton.jacobian(coupled=False)
             bodies = [self._soles[foot].body for foot in touching]
             force_sd = (SHARED_FORCE_SD if len(touching) == 2 else FORCE_SD) * (1.0 if felt else UNFELT)
             for foot, row, origin in zip(
