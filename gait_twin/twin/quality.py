@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,7 @@ def findings(
     mountings_rad: FloatArray,
     fit_deg: float,
     legs: str,
+    stood_turned_rad: Mapping[str, float],
     knees: StraightestKnees,
 ) -> tuple[str, ...]:
     """Sentences on calibrations that do not fit, and on a model that does not.
@@ -124,6 +125,8 @@ def findings(
         Residual at which quality is one half, deg.
     legs
         Sentence on legs of another length than the model's, or nothing.
+    stood_turned_rad
+        Thighs that walk turned inward (positive) against a standing that is not trusted for it.
     knees
         How straight they were in walking.
     """
@@ -139,6 +142,13 @@ def findings(
             sentences.append(
                 f"Walking shows {name} about {_fives(askew)}° from where the standing put it, which is corrected: the "
                 "person did not stand straight, or the sensor slipped; calibrate again to be sure."
+            )
+    for name, turned in stood_turned_rad.items():
+        if abs(_fives(turned)) >= 10:
+            side, way = ("right" if name.endswith("_r") else "left"), ("in" if turned > 0.0 else "out")
+            sentences.append(
+                f"In walking the {side} leg is turned about {abs(_fives(turned))}° {way}ward against the standing: "
+                "that is taken for the standing's fault and corrected; calibrate again with the feet as in walking."
             )
     for name, flexion in zip(knees.names, knees.flexion_rad, strict=True):
         if flexion < -STRAIGHTER_RAD:

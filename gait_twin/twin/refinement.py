@@ -9,8 +9,9 @@ are eliminated: only that part of the residuals counts which no pose explains.
 
 Ball joints contradict nothing. What pins hips and trunk are means over strides: a thigh's heading against the
 pelvis, and each segment's sideways lean, return to the same value, which is unknown but near what people's
-are, and alike on both sides. The filter holds these means as further unknowns. Where nothing tells, as for
-the zero of a flexion angle, the calibration from standing stays.
+are, and alike on both sides. The filter holds these means as further unknowns. Hips that would have to walk turned
+unusually far stood with toes out or in: the standing is then trusted less. Where nothing tells, as for the zero of a
+flexion angle, the calibration from standing stays.
 
 Relative headings from hinge joints: Lehmann, Laidig and Seel 2020 (doi:10.1016/j.ifacol.2020.12.2243), qmt's
 `headingCorrection`; from a hip's usual angles: Laidig, Lehmann, Bégin and Seel 2019
@@ -76,11 +77,23 @@ TURNING = 0.15
 HIP_BOTH_RAD, HIP_HALF_RAD = np.radians(5.0), np.radians(2.5)
 """People's mean hip rotation in walking, and half its difference between the sides, as standard deviations
 (Kadaba et al. 1990, doi:10.1002/jor.1100080310, Table 4, rounded)."""
+HIP_USUAL_RAD = np.radians(4.0)
+"""Mean outward rotation of hips in walking, against a standing with the feet as in walking: 3 to 5 degrees in the
+three walks looked at (a published, a recorded and a virtual one)."""
+DOUBT_RAD = np.radians(8.0)
+"""Hips that walk turned by more against that are taken to have stood with toes out or in: twelve walks that stood as
+they walked stay within 3 degrees. A person who walks so, and stands straight, is taken for one who does not."""
+DOUBT_WINDOWS = 5
+"""Windows of walking that this is judged on."""
+STOOD_BOTH_RAD, STOOD_HALF_RAD = np.radians(12.0), np.radians(8.0)
+"""How far whole legs may then have been turned in the standing, as of `HIP_BOTH_RAD` and `HIP_HALF_RAD`."""
 TRUNK_RAD = np.radians(2.0)
 """The same of the trunk's rotation against the pelvis."""
 LEAN_RAD = np.radians(3.0)
 """The same of a segment's sideways lean in walking."""
 UP = np.array([0.0, 1.0, 0.0])
+INWARD = {"femur_r": 1.0, "femur_l": -1.0}
+"""Inward is to the left on the right, and to the right on the left."""
 
 
 class Refinement:
@@ -97,6 +110,9 @@ class Refinement:
     ----------
     learned_s
         How long it has learned, s of data.
+    stood_turned_rad
+        By how much the legs were turned in a standing that is not trusted any more, by segment of the thigh, inward
+        in walking positive; empty as long as it is.
 
     Notes
     -----
@@ -114,6 +130,10 @@ class Refinement:
         self._rate = slice(4 * k, 5 * k)
         self._turn_mean = 5 * k
         self._lean_mean = 5 * k + len(self._balls)
+        # inward is to the left on the right, and to the right on the left
+        self._inward = {
+            a: side for a, i in enumerate(self._balls) for s, side in INWARD.items() if self.sensors[i] == s
+        }
         self._size = self._lean_mean + k
         self._prior = self._make_prior()
         self.reset()
@@ -121,6 +141,10 @@ class Refinement:
     def reset(self) -> None:
         """Forget the past: the calibration holds as it came."""
         self._state = np.zeros(self._size)
+        for a, inward in self._inward.items():
+            self._state[self._turn_mean + a] = -inward * HIP_USUAL_RAD
+        self._hips: list[FloatArray] = []
+        self.stood_turned_rad: dict[str, float] = {}
         self._covariance = self._prior.copy()
         self._applied = np.zeros(4 * self._k)
         self._seen = np.zeros(self._k, dtype=bool)
@@ -230,11 +254,40 @@ class Refinement:
             ]
         )
         prior = np.diag(variance)
-        hips = [self._turn_mean + a for a, i in enumerate(self._balls) if self.sensors[i] != "torso"]
+        hips = [self._turn_mean + a for a in self._inward]
         if len(hips) == 2:
-            # inward is to the left on the right, and to the right on the left
             prior[hips[0], hips[1]] = prior[hips[1], hips[0]] = HIP_HALF_RAD**2 - HIP_BOTH_RAD**2
         return prior
+
+    def _doubt_standing(self, apart: FloatArray) -> None:
+        """Trust the standing less where the hips would have to walk turned unusually far.
+
+        Parameters
+        ----------
+        apart
+            (b,) headings of thighs and trunk against the pelvis in a window, without the errors known so far, rad.
+        """
+        hips = list(self._inward)
+        self._hips.append(np.array([self._inward[a] * apart[a] + HIP_USUAL_RAD for a in hips]))
+        if len(self._hips) < DOUBT_WINDOWS:
+            return
+        turned = np.mean(self._hips, axis=0)
+        self._hips.pop(0)
+        if self.stood_turned_rad or not np.abs(turned).max(initial=0.0) > DOUBT_RAD:
+            return
+        self.stood_turned_rad = {self.sensors[self._balls[a]]: float(t) for a, t in zip(hips, turned, strict=True)}
+        same, other = STOOD_HALF_RAD**2 + STOOD_BOTH_RAD**2, STOOD_HALF_RAD**2 - STOOD_BOTH_RAD**2
+        sides = np.array(
+            [0 if not leg else 1 if s.endswith("_r") else 2 for s, leg in zip(self.sensors, self._legs, strict=True)]
+        )
+        for i in np.flatnonzero(sides):
+            for j in np.flatnonzero(sides):
+                self._covariance[i, j] += same if sides[i] == sides[j] else other
+        means = [self._turn_mean + a for a in hips]
+        for a, mean in zip(hips, means, strict=True):
+            self._forget(mean, 0.0)
+            self._state[mean] = -self._inward[a] * HIP_USUAL_RAD
+        self._covariance[np.ix_(means, means)] = self._prior[np.ix_(means, means)]
 
     def _forget(self, index: int, variance: float) -> None:
         self._state[index] = 0.0
@@ -320,6 +373,10 @@ class Refinement:
             matrix[row, self._lean_mean + i] = 1.0
         measured = np.concatenate([series[0].mean(axis=0)[[i for _, i in balls]], series[1].mean(axis=0)[worn]])
         variance = np.concatenate([np.full(len(balls), TURN_MEAN_RAD**2), np.full(len(worn), LEAN_MEAN_RAD**2)])
+        if len(balls) == len(self._balls) and curve < TURN_MEAN_RAD**2:
+            self._doubt_standing(
+                measured[: len(balls)] - matrix[: len(balls), : 4 * self._k] @ self._state[: 4 * self._k]
+            )
         self._update(matrix, measured, variance + curve)
 
 

@@ -178,7 +178,10 @@ class Twin:
         refinement = self._refinement
         mountings = refinement.mountings_rad if refinement else np.zeros((len(self.sensors), 3))
         legs = self.legs.sentence() if self.legs else ""
-        return findings(self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, legs, self._knees)
+        stood = refinement.stood_turned_rad if refinement else {}
+        return findings(
+            self.sensors, self._residuals.rms_rad, mountings, self.settings.fit_deg, legs, stood, self._knees
+        )
 
     @property
     def legs(self) -> Legs | None:

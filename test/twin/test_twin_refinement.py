@@ -120,6 +120,19 @@ def test_a_heading_lost_in_a_gap_is_found_again(walk: tuple[BodyFrames, np.ndarr
     assert off[1200:1600].mean() < 2.5
 
 
+def test_toes_out_in_the_standing_are_found(walk: tuple[BodyFrames, np.ndarray], good: list[TwinState]) -> None:
+    """Both legs stood turned outward by 15 deg: in walking they seem turned inward, which hardly anyone does."""
+    names = ("hip_rotation_r", "hip_rotation_l")
+    turn = np.array([{"_r": 15.0, "_l": -15.0}.get(segment[-2:], 0.0) for segment in SEGMENTS])
+    quats = quat_multiply(quat_about_z(np.radians(turn)), walk[0].body_quat_wxyz)
+    twin = Twin(build_default_model(1.75, 70.0), SEGMENTS)
+    off = angles(twin.update(dataclasses.replace(walk[0], body_quat_wxyz=quats)), names) - angles(good, names)
+    assert np.abs(off[100:200]).mean() > 11.0
+    assert np.abs(off[1000:1600]).mean() < 6.5
+    assert np.abs(np.diff(off, axis=0)).max() < 1.5  # nothing jumps
+    assert [s.split(" is turned")[0] for s in twin.findings] == [f"In walking the {s} leg" for s in ("right", "left")]
+
+
 def test_a_bad_calibration_is_said_with_its_residual(
     walk: tuple[BodyFrames, np.ndarray], good: list[TwinState]
 ) -> None:
