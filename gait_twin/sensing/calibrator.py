@@ -18,27 +18,20 @@ from numpy.typing import NDArray
 from gait_twin.recording import SlotStatus
 from gait_twin.recording.axes import (
     OPENSIM_TO_ROS_QUAT_WXYZ,
-    cross,
     quat_about_z,
     quat_conjugate,
     quat_multiply,
     quat_rotate,
 )
 from gait_twin.sensing.calibration import Calibration, SegmentCalibration, open_points
-from gait_twin.sensing.heading import (
-    SET_OFF_STILL_S,
-    HeadingEstimate,
-    is_enough,
-    leg_heading,
-    pooled,
-    shared_heading,
-    sideways_lean,
-    trunk_heading,
-)
+from gait_twin.sensing.facing import Facing
+from gait_twin.sensing.heading import HeadingEstimate, is_enough, pooled, sideways_lean
 from gait_twin.sensing.memory import FrameMemory
 from gait_twin.sensing.orientation import heading_of
 from gait_twin.sensing.settings import HubSettings
 from gait_twin.sensing.standing import GRAVITY_MPS2, Stillness, mean_orientation, stillness
+from gait_twin.sensing.trunk import SET_OFF_STILL_S, shared_heading
+from gait_twin.sensing.walking import TRUNK, Walking
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -47,14 +40,8 @@ EVERY_S = 0.1
 """Standing is looked for, and realignment judged, so often, s; walking five times less often."""
 MEMORY_S = 20.0
 """Walking is remembered so long for the heading, s."""
-SLIDE_S = 0.2
-"""Time constant with which a forward direction found anew is taken over: nothing jumps, s."""
-ARRIVED_RAD = np.radians(1.0)
-"""Nearer than this, a forward direction counts as taken over."""
 AGAIN_S = 2.0
 """A forward direction that is known is looked at again so often while strides are few, s."""
-AGAIN_RAD = np.radians(20.0)
-"""What differs by more is no better estimate of the same direction."""
 ALMOST_S = 3.0
 """All sensors but one still for so long: the one is left out, s."""
 TILT_DEG = 5.0
@@ -88,12 +75,9 @@ class BodyCalibrator:
         self._forward = settings.forward_axes()
         self._found: dict[str, SegmentCalibration] = {s: SegmentCalibration() for s in segments}
         self._static_inverse = np.tile([1.0, 0.0, 0.0, 0.0], (k, 1))
-        self._psi, self._phi = np.zeros(k), np.zeros(k)
-        # how far the direction applied is off the one found, when that was found, and at which frame
-        self._lag, self._lag_frame = np.zeros(k), np.zeros(k, int)
-        self._arrived, self._final = np.zeros(k, bool), np.zeros(k, bool)
+        self._facing, self._phi = Facing(k, self._rate_hz), np.zeros(k)
         self._scale = np.ones(k)
-        self._calibrated, self._known, self._adrift = np.zeros(k, bool), np.zeros(k, bool), np.zeros(k, bool)
+        self._calibrated, self._adrift = np.zeros(k, bool), np.zeros(k, bool)
         self._epoch = np.full(k, np.nan)
         self._shared = np.zeros(k, bool)
         self._sent, self._own_heading = self._shared, False
@@ -147,34 +131,19 @@ class BodyCalibrator:
         return body
 
     def _apply(self, values: FloatArray, status: NDArray[np.int64]) -> FloatArray:
-        lag = self._lag_at(self._frames + 1 + np.arange(len(values))[:, None]) if self._lag.any() else np.zeros(1)
-        psi = self._psi + lag
+        psi, there = self._facing.applied(self._frames + 1 + np.arange(len(values))[:, None])
         left = quat_about_z(self._phi - psi)
         right = quat_multiply(quat_multiply(self._static_inverse, quat_about_z(psi)), OPENSIM_TO_ROS_QUAT_WXYZ)
         body = quat_multiply(left, quat_multiply(values[..., 6:10], right))
         body[:, ~self._calibrated] = np.nan
         oriented = (status & int(SlotStatus.ORIENTED)) != 0
         status |= np.where(oriented & self._calibrated, int(SlotStatus.CALIBRATED), 0)
-        there = self._arrived | (np.abs(lag) < ARRIVED_RAD)
-        known = oriented & self._calibrated & self._known & ~self._adrift & there
+        known = oriented & self._calibrated & self._facing.known & ~self._adrift & there
         status |= np.where(known, int(SlotStatus.HEADING), 0)
         return body
 
-    def _lag_at(self, frame: NDArray[np.int64] | int) -> FloatArray:
-        """How far the directions applied at a frame are off those found, rad."""
-        return np.asarray(self._lag * np.exp((self._lag_frame - frame) / (SLIDE_S * self._rate_hz)))
-
-    def _turn_to(self, i: NDArray[np.int64] | int, angle_rad: FloatArray | float) -> None:
-        """Take over a forward direction, smoothly."""
-        applied = self._psi[i] + self._lag_at(self._frames)[i]
-        self._psi[i] = angle_rad
-        self._lag[i] = np.angle(np.exp(1j * (applied - angle_rad)))
-        self._lag_frame[i] = self._frames
-
     def _look(self) -> None:
-        lag = np.abs(self._lag_at(self._frames))
-        self._arrived |= self._known & (lag < ARRIVED_RAD)
-        self._lag[lag < 1e-6] = 0.0
+        self._facing.settle(self._frames)
         self._seen |= np.isfinite(self._memory.values(self._every)[..., 0]).any(axis=0)
         if self._given:
             self._take_given()
@@ -184,8 +153,8 @@ class BodyCalibrator:
             self._realign()
         if self._frames % (5 * self._every) == 0:
             improve = self._frames % (round(AGAIN_S / EVERY_S) * self._every) == 0
-            unknown = self._calibrated & ~self._known
-            wanted = unknown | (self._calibrated & ~self._final) if improve else unknown
+            unknown = self._calibrated & ~self._facing.known
+            wanted = unknown | (self._calibrated & ~self._facing.final) if improve else unknown
             if wanted.any():
                 self._look_for_walking(wanted)
 
@@ -207,26 +176,30 @@ class BodyCalibrator:
                 # the turn since a neutral standing that faced x of the sensor's world
                 neutral = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, given.sensor_to_segment_wxyz)
                 faced = _mean_angle(heading_of(quat_multiply(quat, quat_conjugate(neutral))))
-                others = self._heading_of_others(i, n) if self._known.any() else 0.0
+                others = self._heading_of_others(i, n) if self._facing.known.any() else 0.0
                 psi[i] = faced - (0.0 if np.isnan(others) else others)
         together = [i for i in psi if self._shared[i]]
         if together:
-            known = np.flatnonzero(self._known & self._shared)
-            one = self._psi[known[0]] - self._phi[known[0]] if len(known) else _mean_angle([psi[i] for i in together])
+            known = np.flatnonzero(self._facing.known & self._shared)
+            one = (
+                self._facing.angle_rad[known[0]] - self._phi[known[0]]
+                if len(known)
+                else _mean_angle([psi[i] for i in together])
+            )
             psi |= dict.fromkeys(together, float(one))
         for i, angle in psi.items():
             name, given = self._segments[i], self._given[i]
             neutral = quat_multiply(OPENSIM_TO_ROS_QUAT_WXYZ, given.sensor_to_segment_wxyz)
             self._static_inverse[i] = quat_conjugate(quat_multiply(quat_about_z(angle), neutral))
-            self._psi[i], self._phi[i], self._epoch[i] = angle, 0.0, values[-1, i, 10]
-            self._final[i] = True
+            self._facing.set_to(i, angle)
+            self._phi[i], self._epoch[i] = 0.0, values[-1, i, 10]
             if not self._calibrated[i]:
                 self._calibrated[i] = True
                 start_s = float(self._memory.time(1)[0])
                 self._found[name] = replace(given, calibrated=True, rest_start_s=start_s, heading_known=False)
         for i in [i for i in psi if settled[i]]:
             sd = float(np.radians(self._given.pop(i).heading_sd_deg))
-            self._set_heading(i, HeadingEstimate(float(self._psi[i]), sd, 0), "file")
+            self._set_heading(i, HeadingEstimate(float(self._facing.angle_rad[i]), sd, 0), "file")
 
     # ---- standing
 
@@ -291,24 +264,24 @@ class BodyCalibrator:
                     "its forward direction is found from walking instead."
                 )
             else:
+                self._facing.set_to(i, float(np.arctan2(y, x)))
                 self._set_heading(i, HeadingEstimate(float(np.arctan2(y, x)), 0.0, 0), "mounting")
-                self._lag[i], self._final[i] = 0.0, True
 
     def _share_heading(self) -> None:
         """Sensors in one earth frame have one heading: whoever knows it tells the rest."""
-        known = np.flatnonzero(self._calibrated & self._known & self._shared)
-        for i in np.flatnonzero(self._calibrated & ~self._known & self._shared).tolist() if len(known) else []:
+        known = np.flatnonzero(self._calibrated & self._facing.known & self._shared)
+        for i in np.flatnonzero(self._calibrated & ~self._facing.known & self._shared).tolist() if len(known) else []:
             like = int(known[0])
-            angle = float(self._psi[like] - self._phi[like] + self._phi[i])
+            angle = float(self._facing.angle_rad[like] - self._phi[like] + self._phi[i])
             sd = float(np.radians(self._found[self._segments[like]].heading_sd_deg))
             self._set_heading(i, HeadingEstimate(angle, sd, 0), "shared")
-            self._final[i] = self._final[like]
+            self._facing.final[i] = self._facing.final[like]
 
     # ---- walking
 
     def _set_heading(self, i: int, estimate: HeadingEstimate, source: str) -> None:
-        self._turn_to(i, estimate.angle_rad)
-        self._known[i] = True
+        self._facing.turn_to(i, estimate.angle_rad, self._frames)
+        self._facing.known[i] = True
         name = self._segments[i]
         x, y, z = quat_rotate(self._static_inverse[i], [np.cos(estimate.angle_rad), np.sin(estimate.angle_rad), 0.0])
         self._found[name] = replace(
@@ -326,28 +299,24 @@ class BodyCalibrator:
         rest_s = max(0.0, self._settings.rest_time_s - SET_OFF_STILL_S)
         since = max(f.rest_start_s for f in self._found.values() if f.calibrated) + rest_s
         values = self._memory.values(None)[np.searchsorted(time, since) :]
-        unknown = self._calibrated & ~self._known
+        unknown = self._calibrated & ~self._facing.known
         estimates: dict[int, HeadingEstimate] = {}
         # legs first, then what moves along with them
         for i in sorted(np.flatnonzero(wanted).tolist(), key=self._order):
-            estimate = self._along_with_neighbours(i, values) or self._estimate(i, values[:, i])
+            estimate = self._along_with_neighbours(i, values) or self._walking(i, values).heading()
             if estimate is None:
                 continue
             estimates[i] = estimate
             if not self._shared[i]:
                 enough = is_enough(estimate, self._is_trunk(i), self._settings.heading_strides)
-                if enough and self._fits(i, estimate.angle_rad):
+                if enough and self._facing.fits(i, estimate.angle_rad):
                     self._set_heading(i, estimate, "walking")
-                    self._final[i] = estimate.cycles >= self._settings.heading_best_strides
-                elif not self._known[i]:
-                    self._turn_to(i, estimate.angle_rad)  # provisional until there is enough
+                    self._facing.final[i] = estimate.cycles >= self._settings.heading_best_strides
+                elif not self._facing.known[i]:
+                    self._facing.turn_to(i, estimate.angle_rad, self._frames)  # provisional until there is enough
         self._pool(estimates, wanted)
-        for i in np.flatnonzero(unknown & self._known).tolist():
+        for i in np.flatnonzero(unknown & self._facing.known).tolist():
             self._judge_standing(i, values[:, i])
-
-    def _fits(self, i: int, angle_rad: float) -> bool:
-        """Whether a forward direction is the known one's better estimate; anything is where none is known."""
-        return bool(not self._known[i] or abs(np.angle(np.exp(1j * (angle_rad - self._psi[i])))) < AGAIN_RAD)
 
     def _pool(self, estimates: dict[int, HeadingEstimate], wanted: BoolArray) -> None:
         """One heading for the sensors of a shared earth frame."""
@@ -359,24 +328,24 @@ class BodyCalibrator:
         pool, agree = pooled(now, SYSTEMATIC_RAD)
         precise = np.array([e.sd_rad < np.radians(12.0) for e in now])
         if np.count_nonzero(precise & ~agree) >= max(1.0, np.count_nonzero(precise) / 3.0):
-            if not self._known[wanted].all():
+            if not self._facing.known[wanted].all():
                 self._own_heading = True
                 self._remarks["own heading"] = (
                     "The devices' orientations have no common heading, as of devices without magnetometer; the "
                     "heading of each was found by itself."
                 )
             return
-        provisional = np.flatnonzero(wanted & ~self._known)
-        self._turn_to(provisional, pool.angle_rad + self._phi[provisional])
+        provisional = np.flatnonzero(wanted & ~self._facing.known)
+        self._facing.turn_to(provisional, pool.angle_rad + self._phi[provisional], self._frames)
         legs = [i for i in together if not self._is_trunk(i)]
         swings = sum(estimates[i].cycles for i in legs) if legs else pool.cycles
         enough = agree.sum() >= min(3, wanted.sum()) and swings >= max(3, len(legs) * self._settings.heading_strides)
         if enough and agree.mean() > 0.6 and pool.sd_rad < np.radians(6.0 if agree.sum() > 2 else 10.0):
             for i in np.flatnonzero(wanted).tolist():
                 angle = float(pool.angle_rad + self._phi[i])
-                if self._fits(i, angle):
+                if self._facing.fits(i, angle):
                     self._set_heading(i, replace(pool, angle_rad=angle), "shared")
-                    self._final[i] = swings >= len(legs) * self._settings.heading_best_strides
+                    self._facing.final[i] = swings >= len(legs) * self._settings.heading_best_strides
 
     def _judge_standing(self, i: int, values: FloatArray) -> None:
         """Check on some strides what standing could not show: the mean force points up, the mean leg is straight."""
@@ -389,7 +358,7 @@ class BodyCalibrator:
                 "use_device_orientation off to have it estimated here."
             )
         turn = quat_multiply(values[:, 6:10], self._static_inverse[i])
-        lean = np.degrees(sideways_lean(turn, values[:, 3:6], self._psi[i]))
+        lean = np.degrees(sideways_lean(turn, values[:, 3:6], self._facing.angle_rad[i]))
         if name.startswith(("femur", "tibia")) and abs(lean) > LEAN_DEG:
             self._remarks[f"lean {name}"] = (
                 f"In walking, {name} leans {abs(lean):.0f} degrees to the {'left' if lean > 0 else 'right'} against "
@@ -398,49 +367,35 @@ class BodyCalibrator:
             )
 
     def _order(self, i: int) -> int:
-        return ("pelvis", "torso").index(self._segments[i]) + 1 if self._is_trunk(i) else 0
+        return TRUNK.index(self._segments[i]) + 1 if self._is_trunk(i) else 0
 
     def _along_with_neighbours(self, i: int, values: FloatArray) -> HeadingEstimate | None:
         """Forward direction of a trunk's sensor by the accelerations of thighs or pelvis, where theirs is known."""
         names = {"pelvis": ("femur_r", "femur_l"), "torso": ("pelvis",)}.get(self._segments[i], ())
         near = [self._segments.index(name) for name in names if name in self._segments]
-        if self._shared[i] or not near or not self._known[near].all() or self._adrift[near].any():
+        if self._shared[i] or not near or not self._facing.known[near].all() or self._adrift[near].any():
             return None
         accelerations, levers = [], []
         for j in near:
-            ahead = np.exp(1j * (self._phi[j] - self._psi[j]))
-            x, y, _ = self._acceleration(j, values[:, j]).T
+            ahead = np.exp(1j * (self._phi[j] - self._facing.angle_rad[j]))
+            walking = self._walking(j, values)
+            x, y, _ = walking.acceleration().T
             accelerations.append((x + 1j * y) * ahead)
-            x, y, _ = self._lever(j, values[:, j]).T if names[0] == "femur_r" else np.zeros((3, len(values)))
+            x, y, _ = walking.lever().T if names[0] == "femur_r" else np.zeros((3, len(values)))
             levers.append((x + 1j * y) * ahead)
         found = shared_heading(
-            self._acceleration(i, values[:, i]), np.mean(accelerations, axis=0), np.mean(levers, axis=0), self._rate_hz
+            self._walking(i, values).acceleration(),
+            np.mean(accelerations, axis=0),
+            np.mean(levers, axis=0),
+            self._rate_hz,
         )
         return found and replace(found, angle_rad=found.angle_rad + float(self._phi[i]))
 
-    def _acceleration(self, i: int, values: FloatArray) -> FloatArray:
-        """(n, 3) of a sensor, without gravity, in its own world, m/s²."""
-        acc = quat_rotate(values[:, 6:10], values[:, :3]) / self._scale[i]
-        acc[:, 2] -= GRAVITY_MPS2
-        return acc
-
-    def _lever(self, i: int, values: FloatArray) -> FloatArray:
-        """(n, 3) acceleration of a point one metre above a sensor, less its own, in the sensor's world, m/s²."""
-        rate = quat_rotate(values[:, 6:10], values[:, 3:6])
-        up = quat_rotate(quat_multiply(values[:, 6:10], self._static_inverse[i]), np.array([0.0, 0.0, 1.0]))
-        return cross(np.gradient(rate, axis=0) * self._rate_hz, up) + cross(rate, cross(rate, up))
-
     def _is_trunk(self, i: int) -> bool:
-        return self._segments[i] in ("pelvis", "torso")
+        return self._segments[i] in TRUNK
 
-    def _estimate(self, i: int, values: FloatArray) -> HeadingEstimate | None:
-        static = quat_conjugate(self._static_inverse[i])
-        acc = self._acceleration(i, values)
-        yaw = heading_of(quat_multiply(values[:, 6:10], self._static_inverse[i]))
-        if self._is_trunk(i):
-            return trunk_heading(acc, yaw, self._rate_hz)
-        foot = self._segments[i].startswith("calcn")
-        return leg_heading(quat_rotate(static, values[:, 3:6]), acc, yaw, self._rate_hz, foot)
+    def _walking(self, i: int, values: FloatArray) -> Walking:
+        return Walking(self._segments[i], values[:, i], self._static_inverse[i], float(self._scale[i]), self._rate_hz)
 
     # ---- gaps
 
@@ -502,7 +457,7 @@ class BodyCalibrator:
             {name for name, seen in zip(self._segments, self._seen, strict=True) if seen},
             set(self._remarks),
         )
-        forwards = quat_multiply(self._static_inverse, quat_about_z(self._psi))
+        forwards = quat_multiply(self._static_inverse, quat_about_z(self._facing.angle_rad))
         placed = quat_conjugate(quat_multiply(forwards, OPENSIM_TO_ROS_QUAT_WXYZ)).tolist()
         found = dict(self._found)
         for i in np.flatnonzero(self._calibrated).tolist():

@@ -9,7 +9,7 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS, SlotStatus
 from gait_twin.recording.axes import angle_between, quat_about_z, quat_conjugate, quat_multiply, quat_rotate
 from gait_twin.sensing import HubSettings, SensorHub
-from gait_twin.sensing.heading import set_off
+from gait_twin.sensing.trunk import set_off
 from gait_twin.simulation import SensorSettings, WalkSettings, simulate
 from gait_twin.simulation.sensors import mounting_quat
 
