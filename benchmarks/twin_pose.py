@@ -129,7 +129,7 @@ def drift(options: argparse.Namespace) -> Rows:
         frames = frames_of(recording)
         for refine in (False, True):
             twin = Twin(build_default_model(1.75, 70.0), frames.segments, TwinSettings(refine=refine))
-            time_s, names, error = errors_deg(recording, follow(twin, frames))
+            time_s, names, error = errors_deg(recording, follow(twin, frames[:: options.every]))
             walk = (time_s > 20.0) & (time_s < time_s[-1] - 5.0)
             time_s, error = time_s[walk], error[walk]
             slope = np.polyfit(time_s / 60.0, error, 1)[0]
@@ -335,6 +335,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GAIT_TWIN_DATA", "../shared/data")))
     parser.add_argument("--only", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
     parser.add_argument("--minutes", type=float, default=10.0, help="of the drifting walk")
+    parser.add_argument("--every", type=int, default=4, help="the drifting walk's twin sees every so many frames only")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the other ones")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
