@@ -124,7 +124,7 @@ def drift(options: argparse.Namespace) -> Rows:
     """Slope of every angle's error over the minutes, and its RMSE at the end."""
     rows: Rows = []
     for i, (grade, wander) in enumerate(GRADES.items()):
-        sensors = SensorSettings(**CONSUMER, gyro_bias_instability_radps=wander, seed=21 + i)
+        sensors = SensorSettings(**CONSUMER, gyro_bias_instability_radps=wander, seed=options.seed + i)
         recording = simulate(WalkSettings(duration_s=60.0 * options.minutes, seed=5), sensors)
         frames = frames_of(recording)
         for refine in (False, True):
@@ -335,6 +335,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GAIT_TWIN_DATA", "../shared/data")))
     parser.add_argument("--only", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
     parser.add_argument("--minutes", type=float, default=10.0, help="of the drifting walk")
+    parser.add_argument("--seed", type=int, default=21, help="of the drifting walk's sensors, of the second ones 1 more")
     parser.add_argument("--every", type=int, default=4, help="the drifting walk's twin sees every so many frames only")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the other ones")
     parser.add_argument("--json", type=Path)
