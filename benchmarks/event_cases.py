@@ -179,6 +179,39 @@ def _by_place(
     return dict(counts)
 
 
+def agreement(chosen: Sequence[Trial], found: dict[str, Found], who: str) -> dict[str, dict[str, dict[str, int]]]:
+    """Of labels that one detector misses at ±50 ms, by kind and place: how many another meets, and with whom others are.
+
+    `label`: another detector has an event within 50 ms of it. `event`: none has, but the detector's own event up to
+    0.4 s away has another's within 50 ms.
+    """
+    result: dict[str, dict[str, dict[str, int]]] = {}
+    for kind in EventKind:
+        bias_s = {name: scores(chosen, them)[kind.value]["bias_ms"] / 1e3 for name, them in found.items()}
+        counts: dict[str, dict[str, int]] = defaultdict(lambda: {"missed": 0, "label": 0, "event": 0})
+        for trial in chosen:
+            for side in Side:
+                times = {
+                    name: np.array([e.time_s for e in trial.inside(them[trial.name][0], side, kind)]) - bias_s[name]
+                    for name, them in found.items()
+                }
+                labels, mine = trial.labels[side, kind], times.pop(who)
+                others = np.concatenate(list(times.values()))
+                near = matched(labels, mine, 0.05)
+                free = np.delete(mine, [j for _, j in near])
+                for i in sorted(set(range(len(labels))) - {i for i, _ in near}):
+                    row = counts[trial.place(side, labels[i])]
+                    own = free[np.argsort(np.abs(free - labels[i]))[:1]]
+                    own = own[np.abs(own - labels[i]) < 0.4]
+                    row["missed"] += 1
+                    if (np.abs(others - labels[i]) < 0.05).any():
+                        row["label"] += 1
+                    elif (np.abs(others[:, None] - own) < 0.05).any():
+                        row["event"] += 1
+        result[kind.value] = dict(counts)
+    return result
+
+
 def turned(trial: Trial) -> BodyFrames:
     """The frames as if each sensor sat turned some way on its foot."""
     f = trial.frames

@@ -29,6 +29,7 @@ from event_cases import (
     Found,
     Make,
     Trial,
+    agreement,
     all_trials,
     detect,
     one_foot,
@@ -122,6 +123,15 @@ def people(held: list[Trial], network: Callable[..., Make], makers: dict[str, Ma
             for place, row in result[f"everyone, {who}"][kind.value]["places"].items():
                 counts = (str(row[k]) for k in ("labels", "missed", "false"))
                 made.add_row(who, kind.value, place, *counts, f"{row['f1_50ms']:.4f}")
+    console.print(made)
+    made = table(
+        "Labels that the network misses, everyone, ±50 ms",
+        ("event", "place", "missed", "another meets", "another with us"),
+    )
+    result["missed labels"] = agreement(held, found, "network")
+    for kind_name, places in result["missed labels"].items():
+        for place, row in places.items():
+            made.add_row(kind_name, place, *(str(row[k]) for k in ("missed", "label", "event")))
     console.print(made)
     return result, mine
 
