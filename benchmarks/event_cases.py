@@ -180,7 +180,7 @@ def _by_place(
 
 
 def agreement(chosen: Sequence[Trial], found: dict[str, Found], who: str) -> dict[str, dict[str, dict[str, int]]]:
-    """Of labels that one detector misses at ±50 ms, by kind and place: how many another meets, and with whom others are.
+    """Of labels that one detector misses at ±50 ms, by kind and place: how many others meet, and who sides with it.
 
     `label`: another detector has an event within 50 ms of it. `event`: none has, but the detector's own event up to
     0.4 s away has another's within 50 ms.
