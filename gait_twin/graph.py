@@ -23,7 +23,7 @@ DRIVER = "imu_driver"
 SOURCES = {"replay": "replay", "demo": "virtual_subject"}
 DEFAULT_MODEL = "default"
 """Name of the model that is built from height and mass."""
-DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
+DEFAULT_HEIGHT_M = 1.75
 PLAYED_WAIT_S = 2.0
 """How long the hub waits for a sensor in a graph that plays: longer than a busy machine takes to deliver, s of data."""
 
@@ -169,7 +169,7 @@ def describe(mode: str, options: GraphOptions | None = None) -> GraphDescription
         "twin": {
             "model_path": str(Path(options.model_path).absolute()) if options.model_path else "",
             "height_m": height or DEFAULT_HEIGHT_M,
-            "mass_kg": mass or DEFAULT_MASS_KG,
+            "mass_kg": mass,
             "frame_prefix": prefix,
         },
         "classifier": {**person},

@@ -50,6 +50,7 @@ from gait_twin.twin import (
     Table,
     Twin,
     TwinSettings,
+    about_mass,
     build_default_model,
     confidence_table,
     inverse_dynamics,
@@ -62,9 +63,6 @@ if TYPE_CHECKING:
     import opensim
 
 FloatArray = NDArray[np.float64]
-
-MASS_TOLERANCE = 0.03
-"""A model's mass may differ so much from the person's before it is said, fraction."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,11 @@ class _Pipeline:
                 *(self.notices if self.twin.coordinates else ()),
                 *self.twin.notices,
                 *((self.about_legs,) if self.about_legs else ()),
-                *self._about_mass(),
+                *(
+                    about_mass(self.twin.skeleton.mass_kg, self.recording.subject.mass_kg)
+                    if self.twin.coordinates
+                    else ()
+                ),
                 *twin_notices(self.states),
                 *about_forces,
             ),
@@ -213,15 +215,6 @@ class _Pipeline:
         motion = longest_run(Table(joints.time_s, joints.coordinates, joints.positions))
         moments, powers = inverse_dynamics(skeleton, motion, loads)
         return {MOMENTS: moments, POWERS: powers, GROUND_REACTIONS: loads.table()}, (*plates, notice)
-
-    def _about_mass(self) -> Iterator[str]:
-        """A sentence where forces are those of another weight than the person's."""
-        own, given = self.twin.skeleton.mass_kg, self.recording.subject.mass_kg
-        if self.twin.coordinates and abs(own / given - 1.0) > MASS_TOLERANCE:
-            yield (
-                f"The model weighs {own:.1f} kg and the person {given:.1f} kg: forces are the model's; scale it with "
-                "gait-twin scale."
-            )
 
     def _sensors(self) -> dict[str, SensorReport]:
         residuals = mean_residuals_deg(self.states)

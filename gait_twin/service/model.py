@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gait_twin.recording import Subject
-from gait_twin.twin import TwinSettings, build_default_model
+from gait_twin.twin import NOMINAL_MASS_KG, TwinSettings, build_default_model
 
 if TYPE_CHECKING:
     import opensim
@@ -24,13 +24,12 @@ def default_model(subject: Subject) -> tuple[opensim.Model, tuple[str, ...]]:
     InputError
         When height or mass are those of no person.
     """
-    nominal = TwinSettings()
     notices = []
     height, mass = subject.height_m, subject.mass_kg
     if not math.isfinite(height):
-        height = nominal.height_m
+        height = TwinSettings().height_m
         notices.append(f"The subject's height is not known: the twin is {height} m tall.")
     if not math.isfinite(mass):
-        mass = nominal.mass_kg
+        mass = NOMINAL_MASS_KG
         notices.append(f"The subject's mass is not known: the twin weighs {mass} kg.")
     return build_default_model(height, mass), tuple(notices)

@@ -17,15 +17,17 @@ from gait_twin.twin.markers import MarkerKinematics, MarkerSolution, MarkerTasks
 from gait_twin.twin.model import load_model, map_segments, model_xml
 from gait_twin.twin.offline import inverse_dynamics, registered
 from gait_twin.twin.plates import Frame, Plates
+from gait_twin.twin.quality import about_mass
 from gait_twin.twin.reconciliation import Legs
 from gait_twin.twin.scaling import add_markers_of, scale_by_lengths, scale_by_markers, scale_by_setup, scale_factors
-from gait_twin.twin.settings import TwinSettings
+from gait_twin.twin.settings import NOMINAL_MASS_KG, TwinSettings
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.storage import MarkerTable, Table, read_markers, read_table, write_table
 from gait_twin.twin.twin import Twin, make_model
 from gait_twin.twin.urdf import RobotDescription, robot_description
 
 __all__ = [
+    "NOMINAL_MASS_KG",
     "CycleCurves",
     "ExternalLoads",
     "Frame",
@@ -44,6 +46,7 @@ __all__ = [
     "Twin",
     "TwinSettings",
     "Wrench",
+    "about_mass",
     "add_markers_of",
     "build_default_model",
     "confidence_table",

@@ -26,6 +26,8 @@ straps, it seems to by up to 7 degrees."""
 KNEES = ("knee_angle_r", "knee_angle_l")
 FORGET_RADPS = np.radians(0.5)
 """The straightest knee of the last strides is forgotten at this rate, rad/s."""
+MASS_TOLERANCE = 0.03
+"""A model's mass may differ so much from the person's before it is said, fraction."""
 NOT_CALIBRATED = "Not calibrated yet: stand still for a few seconds."
 
 
@@ -38,6 +40,14 @@ def lacking(sensors: Sequence[str]) -> str:
         "Too few sensors for a skeleton: wear one on the pelvis and on thigh and shank (femur, tibia) of at least "
         f"one leg; there are sensors on {worn}."
     )
+
+
+def about_mass(model_kg: float, person_kg: float) -> tuple[str, ...]:
+    """A sentence where forces are those of another weight than the person's (0 or NaN: not known), or none."""
+    if not person_kg > 0.0 or abs(model_kg / person_kg - 1.0) <= MASS_TOLERANCE:
+        return ()
+    weights = f"The model weighs {model_kg:.1f} kg and the person {person_kg:.1f} kg"
+    return (f"{weights}: forces are the model's; scale it with gait-twin scale.",)
 
 
 def pose_quality(residuals_rad: FloatArray, ready: NDArray[np.bool_], heading: bool, fit_deg: float) -> float:

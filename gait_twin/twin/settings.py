@@ -8,6 +8,9 @@ from gait_twin.errors import InputError
 from gait_twin.recording import SEGMENTS
 from gait_twin.settings import check, setting
 
+NOMINAL_MASS_KG = 75.0
+"""Of the default model where the person's is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class TwinSettings:
@@ -21,7 +24,13 @@ class TwinSettings:
 
     model_path: str = setting("", "Path of an .osim file; empty for the default model, scaled by height and mass.")
     height_m: float = setting(1.75, "Body height for the default model, m.", low=0.5, high=2.5)
-    mass_kg: float = setting(75.0, "Body mass for the default model, kg.", low=5.0, high=300.0)
+    mass_kg: float = setting(
+        0.0,
+        "Body mass of the person, kg. The default model has it (75 where 0: not known); that a model of your own has "
+        "another is said.",
+        low=0.0,
+        high=300.0,
+    )
     bodies: tuple[str, ...] = setting(
         (), "Names of the model's bodies where they differ from the segments', as 'femur_r=thigh_r'."
     )

@@ -30,6 +30,7 @@ from gait_twin.twin.quality import (
     NOT_CALIBRATED,
     MeanResiduals,
     StraightestKnees,
+    about_mass,
     explain,
     findings,
     lacking,
@@ -37,7 +38,7 @@ from gait_twin.twin.quality import (
 )
 from gait_twin.twin.reconciliation import Legs
 from gait_twin.twin.refinement import Refinement
-from gait_twin.twin.settings import TwinSettings
+from gait_twin.twin.settings import NOMINAL_MASS_KG, TwinSettings
 from gait_twin.twin.skeleton import Skeleton
 from gait_twin.twin.trunk import UprightTrunk
 
@@ -60,7 +61,7 @@ def make_model(settings: TwinSettings) -> opensim.Model:
     """
     if settings.model_path:
         return load_model(settings.model_path)
-    return build_default_model(settings.height_m, settings.mass_kg)
+    return build_default_model(settings.height_m, settings.mass_kg or NOMINAL_MASS_KG)
 
 
 class Twin:
@@ -108,7 +109,7 @@ class Twin:
         bodies, notices = map_segments(model, segments, self.settings.bodies)
         weights = self.settings.sensor_weights()
         self.sensors = tuple(s for s in segments if s in bodies and weights.get(s, 1.0) > 0.0)
-        self.notices = (*self.skeleton.notices, *notices)
+        self.notices = (*self.skeleton.notices, *notices, *about_mass(self.skeleton.mass_kg, self.settings.mass_kg))
         self.plates = Plates(np.radians(self.settings.plates_yaw_deg))
         self._columns = [tuple(segments).index(s) for s in self.sensors]
         self._bodies = [bodies[s] for s in self.sensors]

@@ -377,6 +377,20 @@ def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
         TwinSettings(**bad)  # type: ignore[arg-type]
 
 
+def test_that_a_model_weighs_something_else_than_the_person_is_said() -> None:
+    model = build_default_model(1.75, 75.0)
+
+    def about(mass_kg: float) -> list[str]:
+        twin = Twin(model, SEGMENTS, TwinSettings(mass_kg=mass_kg))
+        return [notice for notice in twin.notices if "weighs" in notice]
+
+    assert len(about(85.0)) == 1
+    assert "75.0 kg" in about(85.0)[0]
+    assert "85.0 kg" in about(85.0)[0]
+    assert not about(75.5)
+    assert not about(0.0)
+
+
 def test_settings_make_the_model(tmp_path: Path) -> None:
     model = make_model(TwinSettings(height_m=1.6, mass_kg=60.0))
     assert model.getTotalMass(model.initSystem()) == pytest.approx(60.0)

@@ -15,11 +15,9 @@ from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.recording import BodyFrames, Recording, Stride
 from gait_twin.sensing import HubSettings, SensorHub
 from gait_twin.steps import StepEstimator, StepSettings
-from gait_twin.twin import Twin, TwinSettings, build_default_model
+from gait_twin.twin import Twin, TwinSettings, make_model
 
 BLOCK_S = 2.0
-DEFAULT_HEIGHT_M, DEFAULT_MASS_KG = 1.75, 75.0
-"""Of the twin's model where the person's are not known, as in the graph."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,8 +46,8 @@ def cycles_of(recording: Recording, chain: Chain | None = None) -> tuple[list[Cy
     mass = subject.mass_kg if math.isfinite(subject.mass_kg) else 0.0
     hub = SensorHub(tuple(recording.imus), chain.hub)
     detector, estimator = EventDetector(chain.detector), StepEstimator(chain.steps)
-    model = build_default_model(height or DEFAULT_HEIGHT_M, mass or DEFAULT_MASS_KG)
-    twin = Twin(model, hub.segments, chain.twin)
+    person = dataclasses.replace(chain.twin, height_m=height or chain.twin.height_m, mass_kg=mass)
+    twin = Twin(make_model(person), hub.segments, person)
     cutter = CycleCutter(hub.segments, ClassifierSettings(height_m=height, mass_kg=mass), bool(twin.coordinates))
     cycles: list[Cycle] = []
     strides: list[Stride] = []
