@@ -335,7 +335,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("GAIT_TWIN_DATA", "../shared/data")))
     parser.add_argument("--only", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
     parser.add_argument("--minutes", type=float, default=10.0, help="of the drifting walk")
-    parser.add_argument("--seed", type=int, default=21, help="of the drifting walk's sensors, of the second ones 1 more")
+    parser.add_argument(
+        "--seed", type=int, default=21, help="of the drifting walk's sensors; the second ones have 1 more"
+    )
     parser.add_argument("--every", type=int, default=4, help="the drifting walk's twin sees every so many frames only")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the other ones")
     parser.add_argument("--json", type=Path)
