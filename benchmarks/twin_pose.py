@@ -179,6 +179,7 @@ def published(
                             "calibration": "refined" if refine else "static",
                             "heading_known_s_after_first_step": max(0.0, since - STANDING_S),
                             **{f"rmse_{k}": v for k, v in summary(names, error[at_s > since]).items()},
+                            "worst_from_20_s": summary(names, error[at_s > 20.0])["worst"],
                         }
                     )
     return rows
