@@ -171,12 +171,12 @@ class CycleCutter:
         return self._cut(all_of_them=True)
 
     def _take_frames(self, frames: BodyFrames) -> None:
-        if self._held is not None:
-            frames, self._held = BodyFrames.joined([self._held, frames]), None
         if not len(frames):
             return
         if frames.time_s[0] <= self._frames_s:  # the clock has leapt back: nothing of before belongs to it
             self._begin()
+        if self._held is not None:
+            frames, self._held = BodyFrames.joined([self._held, frames]), None
         self._frames_s = float(frames.time_s[-1])
         if not self._feet:
             return

@@ -20,13 +20,13 @@ def patterns_trained(
 ) -> int:
     """Make the shipped model anew."""
     from gait_twin.classification.training import train
-    from gait_twin.classification.training.patterns import ABOUT, WALKS, training_walks
+    from gait_twin.classification.training.patterns import ABOUT, TRAINING, WALKS, generate
 
     with progress("Walking") as update:
-        data, strangers = training_walks(cache, walks or WALKS, processes, update)
-    out.print(f"{len(data.walks)} walks, {len(data)} gait cycles; {len(strangers.walks)} walks like no known gait")
+        data = generate(TRAINING, walks or WALKS, cache, processes=processes, progress=update)
+    out.print(f"{len(data.walks)} walks, {len(data)} gait cycles")
     with progress("Training") as update:
-        model = train(data, name, settings, lambda share, text: _told(update, share, text), strangers)
+        model = train(data, name, settings, lambda share, text: _told(update, share, text))
     model.notes["about"] = ABOUT
     model.save(out_path)
     out.print(f"{model.count} parameters")

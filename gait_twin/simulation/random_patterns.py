@@ -1,4 +1,4 @@
-"""Gaits like none that has a name, drawn at random: what a classifier is shown as "none of these".
+"""Gaits like none that has a name, drawn at random, to see whether a classifier says that it does not know them.
 
 Drawn over everything that a `Pattern` may change, within what legs and feet can do, and tuned to no pattern. Two kinds:
 
@@ -6,7 +6,7 @@ Drawn over everything that a `Pattern` may change, within what legs and feet can
   timing and posture;
 - *mixed*: parts of two or three named patterns in one person, some of them turned round.
 
-A mixed one tells which patterns it has parts of, so that it can be left out with them.
+A mixed one tells which patterns it has parts of.
 """
 
 from __future__ import annotations

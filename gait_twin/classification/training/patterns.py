@@ -38,8 +38,8 @@ PATTERNS = (
 )
 BOTH_SIDES = ("normal", "crouch", "shuffling", "toe_walking")
 """Patterns of both legs alike: they have no affected side."""
-WALKS, STRANGE_WALKS = 540, 360
-"""Of the shipped model: 60 of each pattern, and of gaits like none of them."""
+WALKS = 720
+"""Of the shipped model: 80 of each pattern."""
 ABOUT = "It was trained on virtual subjects, whose deviations follow published descriptions; no patient was among them."
 CHUNK = 30
 """Walks of one file in the cache."""
@@ -286,28 +286,7 @@ def generate(
     return CycleSet.joined([CycleSet.load(path) for path in paths])
 
 
-def training_walks(
-    cache: Path, walks: int = WALKS, processes: int = 2, progress: Callable[[float], None] = lambda _: None
-) -> tuple[CycleSet, CycleSet]:
-    """What the shipped model is made from: walks of every pattern, and of strangers.
-
-    Parameters
-    ----------
-    cache, processes, progress
-        As in `generate`.
-    walks
-        Of the patterns; of strangers in proportion.
-    """
-    share = WALKS / (WALKS + STRANGE_WALKS)
-    data = generate(TRAINING, walks, cache, None, processes, lambda done: progress(share * done))
-    many = max(1, round(walks * STRANGE_WALKS / WALKS))
-    return data, generate(
-        STRANGERS, many, cache, STRANGE, processes, lambda done: progress(share + (1.0 - share) * done)
-    )
-
-
 def without(pattern: str, data: CycleSet) -> tuple[CycleSet, CycleSet]:
-    """The data without a pattern, and without strangers that have parts of it; and the pattern alone."""
+    """The data without a pattern, and the pattern alone."""
     its = np.array([walk.label == pattern for walk in data.walks], bool)
-    parts = np.array([pattern in walk.facts.get("of", ()) for walk in data.walks], bool)
-    return data.of_walks(~its & ~parts), data.of_walks(its)
+    return data.of_walks(~its), data.of_walks(its)

@@ -35,16 +35,19 @@ def silent(share: float, text: str) -> None:
 class TrainSettings:
     """How long and how fast to train a classifier; the defaults made the shipped weights."""
 
-    epochs: int = setting(60, "Passes over all walks.", low=1, high=1000)
+    epochs: int = setting(50, "Passes over all walks, at most.", low=1, high=1000)
+    steps: int = setting(
+        800,
+        "Steps of the optimiser, at most: the longer a network trains, the surer it is of gaits that it never saw.",
+        low=1,
+        high=1_000_000,
+    )
     members: int = setting(3, "Networks that are averaged.", low=1, high=20)
     batch: int = setting(128, "Cycles a step of the optimiser.", low=2, high=4096)
     learning_rate: float = setting(3e-3, "Highest learning rate.", low=1e-6, high=0.1)
     weight_decay: float = setting(2e-2, "Decay of the weights.", low=0.0, high=1.0)
     strange_share: float = setting(
         0.3, "Share of cycles that are made into ones like no known gait, to learn what is unknown.", low=0.0, high=0.9
-    )
-    simulated_share: float = setting(
-        0.6, "Share of these that are cycles of strangers, where there are any.", low=0.0, high=1.0
     )
     validation_share: float = setting(
         0.2, "Share of subjects that calibration and thresholds are fitted on.", low=0.01, high=0.5
@@ -56,13 +59,7 @@ class TrainSettings:
         check(self)
 
 
-def train(
-    data: CycleSet,
-    name: str,
-    settings: TrainSettings | None = None,
-    progress: Progress = silent,
-    strangers: CycleSet | None = None,
-) -> Model:
+def train(data: CycleSet, name: str, settings: TrainSettings | None = None, progress: Progress = silent) -> Model:
     """Train a classifier.
 
     Parameters
@@ -75,8 +72,6 @@ def train(
         Defaults when None.
     progress
         Called with the share done, 0 to 1, and a line about it.
-    strangers
-        Walks that are of none of the classes, to learn what is unknown beside made-up cycles.
 
     Raises
     ------
@@ -93,13 +88,12 @@ def train(
         def told(share: float, text: str, k: int = k) -> None:
             progress((k + share) / s.members, f"network {k + 1}, {text}")
 
-        members.append(_member(model, train_part, strangers, s, k, told))
+        members.append(_member(model, train_part, s, k, told))
     notes = {
         "settings": asdict(s),
         "subjects": {"train": len(train_part.subjects), "validation": len(held.subjects)},
         "walks": {"train": len(train_part.walks), "validation": len(held.walks)},
         "cycles": {"train": len(train_part), "validation": len(held)},
-        "strangers": len(strangers.walks) if strangers else 0,
         "seconds": round(time.perf_counter() - began),
     }
     model = Model(**{**_parts(model), "members": tuple(members), "notes": notes})
@@ -158,9 +152,7 @@ def _parts(model: Model) -> dict[str, Any]:
     return {name: getattr(model, name) for name in Model.__dataclass_fields__}
 
 
-def _member(
-    model: Model, data: CycleSet, strangers: CycleSet | None, s: TrainSettings, k: int, progress: Progress
-) -> dict[str, Any]:
+def _member(model: Model, data: CycleSet, s: TrainSettings, k: int, progress: Progress) -> dict[str, Any]:
     import torch
 
     from gait_twin.classification.training.network import Network
@@ -172,27 +164,20 @@ def _member(
     mean = torch.optim.swa_utils.AveragedModel(network, avg_fn=_averaged)
     optimiser = torch.optim.AdamW(network.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay)
     steps = max(8, len(data) // s.batch)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=s.epochs * steps, pct_start=0.15)
+    epochs = max(1, min(s.epochs, s.steps // steps))
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, s.learning_rate, total_steps=epochs * steps, pct_start=0.15)
     draws = _shares(data)
     right = _as_seen(model, data)
     none = np.array([output == NONE for output in model.outputs])
-    made_up = round(s.strange_share * s.batch)
-    foreign = round(s.simulated_share * made_up) if strangers else 0
-    foreign_draws = _shares(strangers) if strangers else None
-    for epoch in range(s.epochs):
+    for epoch in range(epochs):
         network.train()
         total = 0.0
         for _ in range(steps):
-            rows = rng.choice(len(data), s.batch - foreign, p=draws)
-            inputs = _inputs(model, data, rows, made_up - foreign, rng)
+            rows = rng.choice(len(data), s.batch, p=draws)
+            made_up = round(s.strange_share * s.batch)
             wanted = right[rows]
-            wanted[: made_up - foreign] = none
-            if strangers and foreign:
-                others = rng.choice(len(strangers), foreign, p=foreign_draws)
-                theirs = model.inputs(strangers.curves[others], strangers.numbers[others])
-                inputs = tuple(np.concatenate(pair) for pair in zip(inputs, theirs, strict=True))
-                wanted = np.concatenate([wanted, np.tile(none, (foreign, 1))])
-            logits = network(*_augmented(model, inputs, rng))
+            wanted[:made_up] = none
+            logits = network(*_augmented(model, data, rows, made_up, rng))
             good = torch.from_numpy(wanted)
             loss = (logits.logsumexp(1) - logits.masked_fill(~good, -torch.inf).logsumexp(1)).mean()
             optimiser.zero_grad()
@@ -202,7 +187,7 @@ def _member(
             plan.step()
             mean.update_parameters(network)
             total += float(loss.detach()) / steps
-        progress((epoch + 1) / s.epochs, f"epoch {epoch + 1}: loss {total:.3f}")
+        progress((epoch + 1) / epochs, f"epoch {epoch + 1}: loss {total:.3f}")
     averaged: Any = mean.module
     return dict(averaged.member())
 
@@ -230,21 +215,15 @@ def _as_seen(model: Model, data: CycleSet) -> np.ndarray:
     return np.where(data.right[:, None], left[:, swapped], left)
 
 
-def _inputs(model: Model, data: CycleSet, rows: np.ndarray, made_up: int, rng: np.random.Generator) -> Any:
-    """Inputs of some cycles; the first `made_up` of them made into ones like no known gait."""
+def _augmented(model: Model, data: CycleSet, rows: np.ndarray, made_up: int, rng: np.random.Generator) -> Any:
+    """Inputs of some cycles, varied; the first `made_up` of them made into ones like no known gait."""
+    import torch
+
     x, y, known = model.inputs(data.curves[rows], data.numbers[rows])
     if made_up:
         labels = np.array([data.labels.index(data.walks[w].label) for w in data.walk[rows[:made_up]]])
         x[:made_up] = strange(x[:made_up], labels, model.curve_sd, rng)
-    return x, y, known
-
-
-def _augmented(model: Model, inputs: Any, rng: np.random.Generator) -> Any:
-    """Inputs varied, and sensors taken off."""
-    import torch
-
-    x, y, known = inputs
-    n, c = len(x), x.shape[2]
+    n, c = len(rows), x.shape[2]
     offsets = np.concatenate([GROUPS[g] for g in ("angles", "pelvis", "trunk")])
     moved = np.zeros((n, 1, c), np.float32)
     moved[:, 0, offsets] = OFFSET_RAD * rng.standard_normal((n, len(offsets)), np.float32) / model.curve_sd[offsets]
