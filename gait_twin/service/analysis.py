@@ -283,9 +283,12 @@ def analyze(
     chosen = dataclasses.replace(chosen, hub=hub)
     measured = tuple(plates)
     pipeline = _Pipeline(recording, chosen, model, ground_reactions)
-    analysis = _run(pipeline, measured, progress and (lambda done: progress(0.3 + 0.7 * done)))
+    share = 0.4 if pipeline.fits_legs else 0.7
+    analysis = _run(pipeline, measured, progress and (lambda done: progress(0.3 + share * done)))
     legs = pipeline.twin.legs
     if not pipeline.fits_legs or legs is None or not legs.significant:
+        if progress:
+            progress(1.0)
         return analysis
     # nothing but the model changes: the same frames, events and strides come again
     again = _Pipeline(recording, chosen, pipeline.of_height(legs.height_m), ground_reactions)
@@ -294,7 +297,7 @@ def analyze(
         f"{legs.sentence().split(':')[0]}: this analysis was made with the model of {legs.height_m:.2f} m "
         f"(legs {100.0 * (legs.factor - 1.0):+.1f} %, give or take {100.0 * legs.sd:.1f} %)."
     )
-    return _run(again, measured, None)
+    return _run(again, measured, progress and (lambda done: progress(0.3 + share + (0.7 - share) * done)))
 
 
 def _run(
