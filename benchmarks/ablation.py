@@ -9,9 +9,9 @@ The same frames for all. Events of foot_healthy_10m come from networks that left
 - ZUPT alone: foot-flats from the samples; a swing lies between two of them, and its ends stand for events.
 - open loop: events only say where strides begin and end.
 - forward: where no foot-flat shows, a heel strike says where the foot was flattest (as shipped).
-- closed loop: besides, what zero-velocity updates make of the strides goes back to the detector: a stride whose
-  foot-flat was reached at rest teaches the stride time, and the next events are taken more easily when they are due,
-  less when they are not. It takes effect 1 s of data after the stride was known, is bounded, and ends with a pause.
+- closed loop: besides, what zero-velocity updates make of the strides goes back to the detector (`closed_loop`): a
+  stride whose foot-flat was reached at rest teaches the stride time, and the next events are taken more easily when
+  they are due, less before. It takes effect 2 s of data after the stride's end, is bounded, and ends with a pause.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import math
 import os
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import baseline
@@ -37,6 +35,7 @@ from rich.table import Table
 from running import Run, left_out
 from scoring import event_scores, spread
 
+from gait_twin.events.closed_loop import ClosedLoop
 from gait_twin.events.neural import NeuralDetector
 from gait_twin.recording import BodyFrames, EventKind, GaitEvent, Side, Stride
 from gait_twin.recording.importers import find_importer
@@ -44,12 +43,7 @@ from gait_twin.steps import StepEstimator, StepSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = ("network alone", "ZUPT alone", "open loop", "forward", "closed loop")
-LAG_S, TICK_S = 1.0, 0.05
-EASIER, STRICTER = 0.7, 1.3
-DUE = {EventKind.HEEL_STRIKE: (0.85, 1.2), EventKind.TOE_OFF: (0.5, 0.75)}
-"""Parts of a stride after the last heel strike in which the next event is due ..."""
-EARLY = {EventKind.HEEL_STRIKE: 0.6, EventKind.TOE_OFF: 0.35}
-"""... and before which it is not."""
+TICK_S = 0.2
 console = Console(width=180)
 
 
@@ -62,56 +56,18 @@ class Found:
     ways: list[tuple[float, float, float]] = field(default_factory=list)
 
 
-class Feedback:
-    """Strictness of one foot's events, from strides that zero-velocity updates confirmed."""
-
-    def __init__(self) -> None:
-        self._learnt: deque[tuple[float, Stride]] = deque()
-        self._times: deque[float] = deque(maxlen=5)
-        self._strike_s = -math.inf
-
-    def stride(self, stride: Stride, now_s: float) -> None:
-        if stride.valid:
-            self._learnt.append((now_s + LAG_S, stride))
-
-    def event(self, event: GaitEvent) -> None:
-        if event.kind is EventKind.HEEL_STRIKE:
-            self._strike_s = event.time_s
-
-    def strictness(self, now_s: float) -> dict[EventKind, float]:
-        while self._learnt and self._learnt[0][0] <= now_s:
-            self._times.append(self._learnt.popleft()[1].stride_time_s)
-        if len(self._times) < 3 or now_s - self._strike_s > 2.5:
-            if now_s - self._strike_s > 2.5:
-                self._times.clear()
-            return dict.fromkeys(EventKind, 1.0)
-        phase = (now_s - self._strike_s) / median(self._times)
-        return {
-            kind: EASIER if first <= phase <= last else STRICTER if phase < EARLY[kind] else 1.0
-            for kind, (first, last) in DUE.items()
-        }
-
-
 def looped(frames: BodyFrames, detector: NeuralDetector) -> Found:
-    """Detector and estimator tick by tick, feedback in between."""
-    estimator, feedback = StepEstimator(), {side: Feedback() for side in Side}
+    """Detector and estimator tick by tick, strides fed back in between."""
+    estimator, loop = StepEstimator(), ClosedLoop(detector)
     found = Found([])
     edges = np.searchsorted(frames.time_s, np.arange(frames.time_s[0], frames.time_s[-1] + TICK_S, TICK_S))
     for a, b in itertools.pairwise(edges):
         block = frames[int(a) : int(b)]
-        if not len(block):
-            continue
-        for side in Side:
-            for kind, strictness in feedback[side].strictness(float(block.time_s[0])).items():
-                detector.adapt(side, kind, strictness)
-        events, _ = detector.update(block)
-        for event in events:
-            feedback[event.side].event(event)
-        out = estimator.update(block, events)
-        for stride in out.strides:
-            feedback[stride.side].stride(stride, float(block.time_s[-1]))
+        events, _ = loop.update(block)
+        strides = estimator.update(block, events).strides
+        loop.take_strides(strides)
         found.events += events
-        found.strides += out.strides
+        found.strides += strides
     found.strides += estimator.flush().strides
     return found
 

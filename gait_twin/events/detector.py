@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gait_twin.events.classical import ClassicalDetector
+from gait_twin.events.closed_loop import ClosedLoop
 from gait_twin.events.phase import PhasePredictor
 from gait_twin.events.settings import DetectorSettings
-from gait_twin.recording import BodyFrames, EventKind, GaitEvent, GaitPhase, Side, SlotStatus
+from gait_twin.recording import BodyFrames, GaitEvent, GaitPhase, Side, SlotStatus, Stride
 
 if TYPE_CHECKING:
     from gait_twin.events.neural import NeuralDetector
 
 
-def _network(settings: DetectorSettings) -> NeuralDetector:
+def _network(settings: DetectorSettings) -> NeuralDetector | ClosedLoop:
     # Compiled code is loaded by those who use it alone
     from gait_twin.events.neural import NeuralDetector
 
-    return NeuralDetector(settings.look_ahead_s, settings.max_stride_s)
+    detector = NeuralDetector(settings.look_ahead_s, settings.max_stride_s)
+    return ClosedLoop(detector) if settings.closed_loop else detector
 
 
 class EventDetector:
@@ -70,21 +73,10 @@ class EventDetector:
             self._feet = {side: ClassicalDetector(side, self._settings, dt_s) for side in Side}
         return self._update(frames)
 
-    def adapt(self, side: Side, kind: EventKind, strictness: float) -> None:
-        """Make one foot's events of a kind harder or easier to take, from the next frames on.
-
-        The step estimator knows from zero-velocity updates what this person's stances are like; here it says so.
-
-        Parameters
-        ----------
-        side, kind
-            Whose, and what events.
-        strictness
-            Factor on the network's threshold: 1 as trained, less takes events of less certainty. The classical
-            detector follows the person by itself and heeds none.
-        """
-        if self._network is not None:
-            self._network.adapt(side, kind, strictness)
+    def take_strides(self, strides: Iterable[Stride]) -> None:
+        """Strides of the step estimator, as soon as they are known; heeded where the settings close the loop."""
+        if isinstance(self._network, ClosedLoop):
+            self._network.take_strides(strides)
 
     def _update(self, frames: BodyFrames) -> tuple[list[GaitEvent], list[GaitPhase]]:
         found: list[GaitEvent] = []

@@ -210,7 +210,15 @@ class NeuralDetector:
         return events, phases
 
     def adapt(self, side: Side, kind: EventKind, strictness: float) -> None:
-        """See `EventDetector.adapt`."""
+        """Make one foot's events of a kind harder or easier to take, from the next frames on.
+
+        Parameters
+        ----------
+        side, kind
+            Whose, and what events.
+        strictness
+            Factor on the threshold: 1 as trained, less takes events of less certainty.
+        """
         self._strictness[side, kind] = strictness
         if self._feet and side in self._feet:
             self._picks[self._feet.index(side)].adapt(kind, strictness)

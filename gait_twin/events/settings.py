@@ -11,7 +11,7 @@ from gait_twin.settings import check, setting
 class DetectorSettings:
     """What the detector may assume; the classical one's defaults were chosen on half of the subjects (docs).
 
-    The network heeds `look_ahead_s` and `max_stride_s` alone: it has learned the rest.
+    The network heeds `look_ahead_s`, `closed_loop` and `max_stride_s` alone: it has learned the rest.
     """
 
     detector: str = setting(
@@ -24,6 +24,11 @@ class DetectorSettings:
         "Network: how long after an event it is judged, s: more waits longer and places it better.",
         low=0.0,
         high=0.1,
+    )
+    closed_loop: bool = setting(
+        False,
+        "Network: strides that zero-velocity updates confirmed tell when a foot's next events are due; they are taken "
+        "more easily then, and more strictly before. No gain on people left out of training (docs).",
     )
     cutoff_hz: float = setting(12.0, "Cutoff of the low-pass filter on angular rate, Hz.", low=4.0, high=20.0)
     swing_min_radps: float = setting(

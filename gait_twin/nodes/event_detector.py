@@ -9,9 +9,9 @@ from gait_twin.events import DetectorSettings, EventDetector
 from gait_twin.nodes.base import run
 from gait_twin.nodes.frames import FrameNode
 from gait_twin.nodes.parameters import declare
-from gait_twin.nodes.topics import GAIT_EVENTS, GAIT_PHASE
+from gait_twin.nodes.topics import GAIT_EVENTS, GAIT_PHASE, STRIDES
 from gait_twin.recording import BodyFrames, GaitEvent, GaitPhase, Side
-from gait_twin.recording.messages import TimeBase, make_ros_message, to_gait_event, to_gait_phase
+from gait_twin.recording.messages import TimeBase, from_stride, make_ros_message, to_gait_event, to_gait_phase
 
 
 class EventDetectorNode(FrameNode):
@@ -25,6 +25,8 @@ class EventDetectorNode(FrameNode):
         self._phase = self.publisher(GAIT_PHASE)
         self._found = dict.fromkeys(Side, 0)
         self._delay_s = float("nan")
+        self._strides: list[Any] = []
+        self.subscribe(STRIDES, self._strides.append, expected=False)
 
     def _change(self, settings: DetectorSettings) -> None:
         self._settings = settings
@@ -40,6 +42,8 @@ class EventDetectorNode(FrameNode):
 
     def take(self, base: TimeBase, frames: BodyFrames) -> None:
         """Detect, and publish."""
+        self._detector.take_strides(from_stride(base, message) for message in self._strides)
+        self._strides.clear()
         self._publish(base, *self._detector.update(frames))
 
     def give_out(self) -> None:

@@ -127,6 +127,7 @@ class _Pipeline:
         self.strides += found.strides
         self.steps += found.steps
         self.poses += found.poses
+        self.detector.take_strides(found.strides)
         self.twin.take_strides(found.strides)
         states = self.twin.update(frames)
         self.classifier.update(frames, states, found.strides)

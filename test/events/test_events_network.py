@@ -31,7 +31,7 @@ from gait_twin.events.training.augmentation import augmented, features, mirrored
 from gait_twin.events.training.fitting import fit, outputs, pairs
 from gait_twin.events.training.idle import fidgeting, sitting
 from gait_twin.events.training.walks import Walk, patient, people, recorded, splits, virtual
-from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus
+from gait_twin.recording import BodyFrames, EventKind, Side, SlotStatus, Stride
 
 SHIPPED = Weights.load()
 
@@ -347,17 +347,56 @@ def test_picker_reads_a_distribution():
         assert found[0].row == 20 + round(100 * look_ahead_s)
 
 
-def test_thresholds_follow_what_the_estimator_says(walk):
-    frames = frames_of(walk)
+def test_a_stricter_threshold_is_passed_later(walk):
     strikes = {}
     for strictness in (1.0, 100.0):
-        detector = EventDetector()
+        detector = NeuralDetector()
         detector.adapt(Side.LEFT, EventKind.HEEL_STRIKE, strictness)
-        events, _ = detector.update(frames)
+        events, _ = detector.update(frames_of(walk))
         strikes[strictness] = [e for e in events if e.side is Side.LEFT and e.kind is EventKind.HEEL_STRIKE]
     late = np.array([[s.time_s + s.delay_s for s in strikes[k][1:8]] for k in (1.0, 100.0)])
     assert (late[1] >= late[0]).all()
     assert (late[1] > late[0]).any()  # surer, and so later
+
+
+def strides_of(walk):
+    """Strides from strike to strike, each with when an estimator would have it."""
+    for side in Side:
+        for start_s, end_s in itertools.pairwise(walk.events[side, EventKind.HEEL_STRIKE].tolist()):
+            if end_s - start_s < 2.0:
+                yield end_s + 0.8, Stride(side, start_s, end_s)
+
+
+def closed(walk, sizes, *, teach=True):
+    """Events with the loop closed, frames cut into blocks of these sizes in turn."""
+    detector, frames, found = EventDetector(DetectorSettings(closed_loop=True)), frames_of(walk), []
+    waiting = sorted(strides_of(walk), key=lambda pair: pair[0]) if teach else []
+    edges = np.cumsum([0, *itertools.islice(itertools.cycle(sizes), len(frames))])
+    for start, end in itertools.pairwise(edges[edges < len(frames) + max(sizes)].tolist()):
+        found += detector.update(frames[start:end])[0]
+        while waiting and waiting[0][0] <= frames.time_s[min(end, len(frames)) - 1]:
+            detector.take_strides([waiting.pop(0)[1]])
+    return found
+
+
+def test_confirmed_strides_let_the_next_events_be_known_earlier(walk):
+    alone = closed(walk, [50], teach=False)
+    assert alone == NeuralDetector().update(frames_of(walk))[0]  # nothing is learnt: nothing changes
+    taught = closed(walk, [50])
+    for kind in EventKind:
+        known = [
+            [e.time_s + e.delay_s for e in found if e.kind is kind and e.time_s > 9.0] for found in (alone, taught)
+        ]
+        assert len(known[0]) == len(known[1]) > 5
+        gained_s = np.sort(known[0]) - np.sort(known[1])
+        assert gained_s.max() > 0.005
+        assert gained_s.mean() > 0.0
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4))
+@settings(max_examples=6, deadline=None)
+def test_the_closed_loop_does_not_know_blocks(walk, sizes):
+    assert closed(walk, sizes) == closed(walk, [25])
 
 
 # --- training ---

@@ -56,6 +56,7 @@ def cycles_of(recording: Recording, chain: Chain | None = None) -> tuple[list[Cy
         if len(frames):
             events, _ = detector.update(frames)
             found = estimator.update(frames, events).strides
+            detector.take_strides(found)
             strides.extend(found)
             cycles.extend(cutter.update(frames, twin.update(frames) if twin.coordinates else (), found))
 
