@@ -50,7 +50,7 @@ LOOKED_AT = 8
 """Strides of each leg that forward directions are found from where a recording is looked at first."""
 TRAINING, VALIDATION, TEST, STRANGERS = 0, 1_000_000, 2_000_000, 3_000_000
 """First seeds: no two of these groups of virtual subjects share one."""
-CHAIN = 2
+CHAIN = 3
 """To be raised when the rooms between sensors and cycles change: walks of an older state are not used then."""
 
 
