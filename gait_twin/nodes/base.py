@@ -196,8 +196,8 @@ def run(make_node: Callable[[], GaitNode], args: Sequence[str] | None = None) ->
         node = make_node()
         warn_of_unknown(node)
         stop.spinning = True
-        gc.collect()
-        gc.freeze()  # what is there now stays: looking through it again and again would hold up samples
+        # what is there now stays: looking through it, now or again and again, would hold up samples
+        gc.freeze()
         executor = Executor()
         executor.add_node(node)
         while rclpy.ok() and not node.done.done():
