@@ -222,9 +222,10 @@ def main() -> None:
         f"{result['ece_all']:.3f}; "
         f"{result['cost_ms']:.2f} ms a cycle"
     )
-    strangers = generate(STRANGERS, given.strangers, given.cache, STRANGE, given.processes)
-    result["strangers"] = of_strangers(model, strangers)
-    console.print(f"random deviations: {result['strangers']}")
+    if given.strangers:
+        strangers = generate(STRANGERS, given.strangers, given.cache, STRANGE, given.processes)
+        result["strangers"] = of_strangers(model, strangers)
+        console.print(f"random deviations: {result['strangers']}")
     if given.leave_out:
         training = generate(TRAINING, WALKS, given.cache, processes=given.processes)
         result["left_out"] = left_out(training, test, given.cache)
