@@ -72,7 +72,7 @@ class RecorderNode(GaitNode):
         self.progress.follow(tuple((name,) for name in self._settings.wait_for))
         self._bag: BagWriter | None = None
         self._newest_ns = self._log_ns = 0
-        self._round: list[tuple[int, str, str, bytes]] = []
+        self._round: list[tuple[int | None, str, str, bytes]] = []
         self._sim_time = self.diagnostics.sim_time
         topics = self._chosen()
         self._path = free_path(Path(self._settings.bag))
@@ -143,24 +143,26 @@ class RecorderNode(GaitNode):
     def on_round(self) -> None:
         """Write what came in, in the order in which it did: a round takes one message of each topic in turn."""
         if self._bag is not None:
-            first_ns = min((row[0] for row in self._round if row[0]), default=time.time_ns())
-            for arrived_ns, name, type_name, data in sorted(self._round, key=itemgetter(0)):
-                self._log_ns = max(self._log_ns, arrived_ns or first_ns)  # never backwards
+            first_ns = min((row[0] for row in self._round if row[0] is not None), default=time.time_ns())
+            timed = [(first_ns if row[0] is None else row[0], *row[1:]) for row in self._round]
+            for at_ns, name, type_name, data in sorted(timed, key=itemgetter(0)):
+                self._log_ns = max(self._log_ns, at_ns)  # never backwards
                 self._bag.write(name, type_name, self._log_ns, data)
         self._round.clear()
 
-    def _arrived_ns(self) -> int:
-        """Time of logging, ns, 0 where not known; with simulated time as fine as the samples' own."""
+    def _arrived_ns(self) -> int | None:
+        """Time of logging, ns, None where not known; with simulated time as fine as the samples' own."""
         if self._sim_time:
             return max(self._newest_ns, self.get_clock().now().nanoseconds)
-        return self.intake.received_ns
+        return self.intake.received_ns or None
 
     def _write_subject(self) -> None:
         assert self._bag is not None
         s = self._settings
         subject = Subject(s.subject_name, s.height_m or float("nan"), s.mass_kg or float("nan"), s.model)
         data = serialize_message(to_subject(make_ros_message, subject))
-        self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, self._arrived_ns() or time.time_ns(), data)
+        at_ns = self._arrived_ns()
+        self._bag.write(self._full_name(SUBJECT), SUBJECT.type_name, time.time_ns() if at_ns is None else at_ns, data)
 
     def _flush(self) -> None:
         if self._bag is not None:

@@ -66,12 +66,16 @@ def test_a_virtual_subject_becomes_events_strides_and_a_moving_twin(graph, tmp_p
         for message in bag.messages(["/subject_1/joint_states"]):
             joints = bag.decode(message)
             knees.append(joints.position[list(joints.name).index("knee_angle_r")])
+        samples = list(bag.messages(["/subject_1/imu/pelvis/data_raw"]))
+        late_s = [m.log_ns / 1e9 - bag.decode(m).header.stamp.sec for m in samples]
         (description,) = [bag.decode(m) for m in bag.messages(["/subject_1/robot_description"])]
         frames = {t.child_frame_id for m in bag.messages(["/tf"]) for t in bag.decode(m).transforms}
         sources = {
             status.name for m in bag.messages(["/diagnostics"]) for status in bag.decode(m).status if status.values
         }
     assert np.ptp(knees) > 0.5
+    # logged in the walk's own time: played again, it takes as long as it took
+    assert -0.1 < min(late_s) <= max(late_s) < 3.0
     assert "<robot" in description.data
     assert {"subject_1/pelvis", "subject_1/tibia_r", "subject_1/calcn_l"} <= frames
     assert names["/subject_1/foot_odometry/left"] > 1000
