@@ -179,8 +179,9 @@ def test_any_patient_stands_on_the_floor(
     )
     try:
         plan, body = body_of(walk)
-    except InputError as refused:
-        assert severity > 0.5, refused
+    except InputError:
+        if severity <= 0.5:
+            raise
         return
     for name, position in body.positions.items():
         low, high = body.skeleton.ranges[name]
