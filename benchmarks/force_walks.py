@@ -36,6 +36,7 @@ from gait_twin.twin import (
     read_table,
 )
 from gait_twin.twin.contact import ContactTracker
+from gait_twin.twin.offline import coordinate_values
 from gait_twin.twin.opensim_api import opensim
 
 FEET = ["calcn_r", "calcn_l"]
@@ -76,7 +77,7 @@ class Walk:
         self.model, self.skeleton, self.span_s = model, Skeleton(model), span_s
         self.height_m, self.mass_kg = height_m, self.skeleton.mass_kg
         self.time_s = np.arange(*use_s, PERIOD_S)
-        raw = radians(self.skeleton, motion)
+        raw = coordinate_values(self.skeleton, motion)
         self.values = smoothed(self.skeleton, motion.time_s, raw, cutoff_hz, self.time_s)
         wrenches = [loads.at(float(t)) for t in self.time_s]
         self.force = np.array([[w.force for w in each] for each in wrenches])
@@ -201,7 +202,7 @@ class Person:
         model.finalizeConnections()
         skeleton = Skeleton(model)
         motion, loads = read_table(self.motion), read_ground_reactions(self.forces)
-        motion = Table(motion.time_s, skeleton.coordinates, radians(skeleton, motion))
+        motion = Table(motion.time_s, skeleton.coordinates, coordinate_values(skeleton, motion))
         if self.lead:
             motion, loads = led(skeleton, motion, loads, whole=self.lead == "cycle")
         use_s = (
@@ -218,16 +219,6 @@ def read_people(path: Path) -> list[Person]:
         files = {key: path.parent / entry.pop(key) for key in ("model", "motion", "forces")}
         people.append(Person(**files, **{**entry, "span_s": tuple(entry["span_s"])}))
     return people
-
-
-def radians(skeleton: Skeleton, motion: Table) -> np.ndarray:
-    """(n, m) coordinates in rad and m; those that are not in the table keep their default."""
-    raw = np.tile(skeleton.default, (len(motion.time_s), 1))
-    for i, name in enumerate(skeleton.coordinates):
-        if name in motion.columns:
-            scale = np.pi / 180.0 if motion.in_degrees and skeleton.rotational[i] else 1.0
-            raw[:, i] = scale * motion[name]
-    return raw
 
 
 def led(skeleton: Skeleton, motion: Table, loads: ExternalLoads, *, whole: bool) -> tuple[Table, ExternalLoads]:

@@ -57,12 +57,7 @@ def moments_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
         them; those of the joint to ground are residuals. Only frames with any known; NaN where one is not.
     """
     known = [s for s in states if s.ground is not None]
-    columns = [
-        f"{name}_{'moment' if turns else 'force'}"
-        for name, turns in zip(skeleton.coordinates, skeleton.rotational, strict=True)
-    ]
-    values = np.array([s.moments for s in known]).reshape(len(known), len(columns))
-    return Table(_instants(known), tuple(columns), values)
+    return Table(_instants(known), skeleton.force_names, _rows([s.moments for s in known], skeleton))
 
 
 def moment_sd_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
@@ -74,9 +69,8 @@ def moment_sd_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
         ``<coordinate>_moment_sd`` in N·m, ``<coordinate>_force_sd`` in N; NaN where one is not known.
     """
     known = [s for s in states if s.ground is not None]
-    joints = _joints(skeleton)
-    kinds = ["moment" if turns else "force" for turns in skeleton.rotational]
-    columns = tuple(f"{skeleton.coordinates[i]}_{kinds[i]}_sd" for i in joints)
+    joints, names = skeleton.joints, skeleton.force_names
+    columns = tuple(f"{names[i]}_sd" for i in joints)
     return Table(_instants(known), columns, _rows([s.moment_sd for s in known], skeleton)[:, joints])
 
 
@@ -86,7 +80,7 @@ def powers_table(states: Sequence[TwinState], skeleton: Skeleton) -> Table:
     By velocities of the same filter and instant as the moments; NaN where one is not known.
     """
     known = [s for s in states if s.ground is not None]
-    joints = _joints(skeleton)
+    joints = skeleton.joints
     values = _rows([s.powers for s in known], skeleton)[:, joints]
     return Table(_instants(known), tuple(f"{skeleton.coordinates[i]}_power" for i in joints), values)
 
@@ -156,12 +150,6 @@ def cycle_curves(table: Table, cycles_s: Iterable[tuple[float, float]], columns:
     mean = cycles.mean(axis=0) if len(cycles) else nothing
     sd = cycles.std(axis=0, ddof=1) if len(cycles) > 1 else nothing
     return CycleCurves(names, cycles, mean, sd)
-
-
-def _joints(skeleton: Skeleton) -> list[int]:
-    """Coordinates but those of the joint to ground."""
-    root = {i for part in skeleton.pelvis_joint() for i in part}
-    return [i for i in range(len(skeleton.coordinates)) if i not in root]
 
 
 def _rows(values: Sequence[FloatArray], skeleton: Skeleton) -> FloatArray:

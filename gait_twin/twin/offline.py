@@ -65,10 +65,7 @@ def inverse_dynamics(
             f"Inverse dynamics needs a motion of at least {FEWEST_ROWS} rows at an even rate; this one has "
             f"{len(time_s)} rows and a longest step of {steps.max(initial=0.0):.3f} s. Cut it where it has gaps."
         )
-    values = np.tile(skeleton.default, (len(time_s), 1))
-    for i, (name, turns) in enumerate(zip(skeleton.coordinates, skeleton.rotational, strict=True)):
-        if name in motion.columns:
-            values[:, i] = motion[name] * (np.pi / 180.0 if motion.in_degrees and turns else 1.0)
+    values = coordinate_values(skeleton, motion)
     inside = np.ones(len(time_s), dtype=bool)
     if loads is not None:
         # OpenSim's stamps are up to some microseconds beside the measurements
@@ -94,11 +91,18 @@ def inverse_dynamics(
             for i, t in enumerate(at)
         ]
     )
-    kinds = ["moment" if turns else "force" for turns in skeleton.rotational]
-    labels = tuple(f"{name}_{kind}" for name, kind in zip(skeleton.coordinates, kinds, strict=True))
-    joints = [i for i in range(len(labels)) if i not in set(dynamics.root.tolist())]
+    joints = skeleton.joints
     powers = Table(at, tuple(f"{skeleton.coordinates[i]}_power" for i in joints), (forces * rate)[:, joints])
-    return Table(at, labels, forces), powers
+    return Table(at, skeleton.force_names, forces), powers
+
+
+def coordinate_values(skeleton: Skeleton, motion: Table) -> FloatArray:
+    """(n, m) coordinates of a motion's rows in rad and m; those that are not in it keep their default."""
+    values = np.tile(skeleton.default, (len(motion.time_s), 1))
+    for i, (name, turns) in enumerate(zip(skeleton.coordinates, skeleton.rotational, strict=True)):
+        if name in motion.columns:
+            values[:, i] = motion[name] * (np.pi / 180.0 if motion.in_degrees and turns else 1.0)
+    return values
 
 
 def _derivatives(

@@ -130,10 +130,7 @@ class Refinement:
         self._rate = slice(4 * k, 5 * k)
         self._turn_mean = 5 * k
         self._lean_mean = 5 * k + len(self._balls)
-        # inward is to the left on the right, and to the right on the left
-        self._inward = {
-            a: side for a, i in enumerate(self._balls) for s, side in INWARD.items() if self.sensors[i] == s
-        }
+        self._inward = {a: INWARD[s] for a, i in enumerate(self._balls) if (s := self.sensors[i]) in INWARD}
         self._size = self._lean_mean + k
         self._prior = self._make_prior()
         self.reset()

@@ -180,6 +180,18 @@ class Skeleton:
                 jacobian[:, coupler.dependent] = 0.0
         return jacobian
 
+    @property
+    def force_names(self) -> tuple[str, ...]:
+        """Names of the generalized forces as OpenSim's inverse dynamics has them: ``_moment`` or ``_force`` each."""
+        kinds = ("moment" if turns else "force" for turns in self.rotational)
+        return tuple(f"{name}_{kind}" for name, kind in zip(self.coordinates, kinds, strict=True))
+
+    @property
+    def joints(self) -> list[int]:
+        """Indices of the coordinates but those of the joint to ground."""
+        root = {i for part in self.pelvis_joint() for i in part}
+        return [i for i in range(len(self.coordinates)) if i not in root]
+
     def pelvis_joint(self) -> tuple[list[int], list[int]]:
         """Indices of the rotational and of the translational coordinates of the joint to ground."""
         for joint in self._joints():
