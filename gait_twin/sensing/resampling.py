@@ -24,10 +24,10 @@ TIME_TOLERANCE_S = 1e-6
 """Stamps this close are the same instant (doubles of Unix time resolve 0.2 us)."""
 
 
-def reach(limit: FloatArray, frame_rate_hz: float) -> FloatArray:
+@njit(cache=True)
+def reach(limit: float, frame_s: float) -> float:
     """Half width of the averaging window, s: a frame period for sensors much faster than the grid, else 0."""
-    frame_s = 1.0 / frame_rate_hz
-    return np.where(limit / LONG_INTERVAL < WIDE * frame_s, frame_s, 0.0)
+    return frame_s if limit / LONG_INTERVAL < WIDE * frame_s else 0.0
 
 
 def on_grid(
@@ -81,7 +81,7 @@ def _fill(
         f = min(max((g - a[0]) / interval, 0.0), 1.0)
         at_a, at_b = f * interval <= TIME_TOLERANCE_S, (1.0 - f) * interval <= TIME_TOLERANCE_S
         at_sample, near = at_a or at_b, b if at_b else a
-        wide = b[LIMIT] / LONG_INTERVAL < WIDE * frame_s
+        wide = reach(b[LIMIT], frame_s) > 0.0
         if interval > max_gap_s and not at_sample:
             continue
         if at_sample and not wide:

@@ -345,7 +345,7 @@ class SensorStream:
     @property
     def reach_s(self) -> float:
         """How far beyond a grid instant the samples lie that it needs, s."""
-        return float(reach(self.table[-1, LIMIT], self._settings.frame_rate_hz)) if len(self.table) else 0.0
+        return float(reach(self.table[-1, LIMIT], 1.0 / self._settings.frame_rate_hz)) if len(self.table) else 0.0
 
     def on_grid(self, grid_s: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
         """Values and status at grid instants, see `resampling.on_grid`."""
